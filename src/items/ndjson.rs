@@ -1,0 +1,67 @@
+//! Newline-delimited JSON: one value a line, blank lines passed over.
+
+use std::io::Read;
+
+use super::ParseOptions;
+use super::collection::{Builder, Collection};
+use super::error::{Fault, Found, ParseError};
+use super::scan::{ScanError, scan};
+use super::text::Text;
+
+pub(super) fn parse(input: impl Read, options: &ParseOptions) -> Result<Collection, ParseError> {
+    let mut text = Text::new(input);
+    text.read_on()?;
+    text.skip_byte_order_mark();
+    let mut builder = Builder::new(&options.id_field, options.size_hint);
+    let mut count = 0_usize;
+    loop {
+        // Whole lines are parsed where they stand; the part of a line at the window's end waits for more.
+        while let Some(length) = line_length(&text) {
+            let start = text.at;
+            count += usize::from(parse_line(&text, start, start + length, &mut builder)?);
+            text.at = (start + length + 1).min(text.window().len());
+        }
+        builder.index(&mut text)?;
+        if text.is_whole() {
+            break;
+        }
+        text.read_on()?;
+    }
+    if count == 0 {
+        return Err(text.error_at(text.at, Fault::Empty).into());
+    }
+    Ok(builder.finish())
+}
+
+/// The length of the next line, without its end; `None` if it is not at hand.
+fn line_length<R: Read>(text: &Text<R>) -> Option<usize> {
+    let rest = &text.window()[text.at..];
+    memchr::memchr(b'\n', rest).or_else(|| (text.is_whole() && !rest.is_empty()).then_some(rest.len()))
+}
+
+/// Parses the line at `start..end`; says whether it held an item.
+fn parse_line<R: Read>(text: &Text<R>, start: usize, end: usize, builder: &mut Builder) -> Result<bool, ParseError> {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r');
+    let line = &text.window()[..end];
+    let Some(blanks) = line[start..].iter().position(|byte| !is_blank(byte)) else {
+        return Ok(false);
+    };
+    let start = start + blanks;
+    let (out, id_field) = builder.next_and_id_field();
+    let out_start = out.len();
+    let scanned = match scan(line, start, true, Some(id_field), out) {
+        Ok(scanned) => scanned,
+        Err(ScanError::At(at, Fault::Syntax { found: Found::End, .. })) => {
+            return Err(text.error_at(at, Fault::AcrossLines).into());
+        }
+        Err(ScanError::At(at, fault)) => return Err(text.error_at(at, fault).into()),
+        Err(ScanError::Incomplete) => unreachable!("a whole line has no more to come"),
+    };
+    if let Some(more) = line[scanned.end..].iter().position(|byte| !is_blank(byte)) {
+        return Err(text.error_at(scanned.end + more, Fault::SeveralOnALine).into());
+    }
+    builder
+        .push(out_start, scanned.id, text.place(start))
+        .map_err(|fault| text.error_at(start, fault))?;
+    Ok(true)
+}

@@ -1,0 +1,144 @@
+//! Source text in chunks: what is at hand, and where it stands.
+
+use std::io::{ErrorKind, Read};
+
+use super::collection::Places;
+use super::error::{DataError, Fault};
+
+/// How much is read at a time, in bytes.
+const CHUNK: usize = 256 << 10;
+
+/// How much of what is behind is kept for excerpts, in bytes.
+const HISTORY: usize = 512;
+
+/// A window of the source that moves on as it is read.
+#[derive(Debug)]
+pub(super) struct Text<R> {
+    reader: R,
+    buffer: Vec<u8>,
+    filled: usize,
+    is_whole: bool,
+    /// What is to be looked at next; what is before it is history.
+    pub(super) at: usize,
+    /// The offset of the window in the source.
+    base: u64,
+    /// The line at the window's start, from 1, and the characters before the window on that line.
+    line: u64,
+    column: u64,
+    /// A place in the source that is known to be on a line, to count on from.
+    line_cursor: (u64, u64),
+}
+
+impl<R: Read> Text<R> {
+    pub(super) fn new(reader: R) -> Self {
+        Self {
+            reader,
+            buffer: vec![0; CHUNK],
+            filled: 0,
+            is_whole: false,
+            at: 0,
+            base: 0,
+            line: 1,
+            column: 0,
+            line_cursor: (0, 1),
+        }
+    }
+
+    /// What is at hand, history included.
+    pub(super) fn window(&self) -> &[u8] {
+        &self.buffer[..self.filled]
+    }
+
+    /// Whether nothing comes after the window.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// A place in the source, of an index into the window.
+    pub(super) fn place(&self, index: usize) -> u64 {
+        self.base + index as u64
+    }
+
+    /// Lets go of what is behind and reads on. Indexes into the window move, and `at` with them.
+    ///
+    /// As much is read as is kept, at least: a value that spans many chunks is scanned again a few times only.
+    pub(super) fn read_on(&mut self) -> std::io::Result<()> {
+        self.forget(self.at.saturating_sub(HISTORY));
+        let wanted = self.filled + self.filled.max(CHUNK / 2);
+        if self.buffer.len() < wanted {
+            self.buffer.resize(wanted, 0);
+        }
+        while !self.is_whole && self.filled < self.buffer.len() {
+            match self.reader.read(&mut self.buffer[self.filled..]) {
+                Ok(0) => self.is_whole = true,
+                Ok(length) => self.filled += length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, length: usize) {
+        (self.line, self.column) = self.line_and_column(length);
+        self.buffer.copy_within(length..self.filled, 0);
+        self.filled -= length;
+        self.at -= length;
+        self.base += length as u64;
+    }
+
+    fn line_and_column(&self, index: usize) -> (u64, u64) {
+        let before = &self.window()[..index];
+        match memchr::memrchr(b'\n', before) {
+            Some(newline) => (self.line + newlines(before), characters(&before[newline + 1..])),
+            None => (self.line, self.column + characters(before)),
+        }
+    }
+
+    /// The error for a fault at an index into the window.
+    pub(super) fn error_at(&self, index: usize, fault: Fault) -> DataError {
+        let (line, column) = self.line_and_column(index);
+        let (before, after) = self.window().split_at(index);
+        let before = &before[memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1)..];
+        let after = &after[..memchr::memchr2(b'\n', b'\r', after).unwrap_or(after.len()).min(HISTORY)];
+        DataError::new(fault, line, column + 1, before, after)
+    }
+
+    /// Passes a byte order mark at the start.
+    pub(super) fn skip_byte_order_mark(&mut self) {
+        if self.window().starts_with(b"\xef\xbb\xbf") {
+            // Not a character of the first line.
+            self.buffer.copy_within(3..self.filled, 0);
+            self.filled -= 3;
+        }
+    }
+}
+
+impl<R: Read> Places for Text<R> {
+    fn line(&mut self, place: u64) -> u64 {
+        let (from, line) = self.line_cursor;
+        // What was let go of in between was counted then.
+        let (from, line) = if from < self.base {
+            (self.base, self.line)
+        } else {
+            (from, line)
+        };
+        let range = (from - self.base) as usize..(place - self.base) as usize;
+        let line = line + newlines(&self.window()[range]);
+        self.line_cursor = (place, line);
+        line
+    }
+
+    fn error(&self, place: u64, fault: Fault) -> DataError {
+        self.error_at((place - self.base) as usize, fault)
+    }
+}
+
+fn newlines(text: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', text).count() as u64
+}
+
+/// Bytes that begin a character.
+fn characters(text: &[u8]) -> u64 {
+    text.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() as u64
+}
