@@ -1,1 +1,16 @@
-//! snapshot.
+//! The snapshot: everything that a request can ask for, made once and never changed.
+//!
+//! Input is a [`Collection`](crate::items::Collection); output is a [`Snapshot`] that one atomic pointer swap
+//! publishes. Nothing here names a socket, a file or a clock that a request depends on.
+
+mod compile;
+mod encode;
+mod head;
+mod publish;
+mod representation;
+
+pub use compile::{Item, Settings, Snapshot, compile};
+pub use encode::{Coding, LENGTH_DENSE_MAX, LENGTH_MAX, LENGTH_MIN, encode};
+pub use head::{Head, HeadBuilder, reason};
+pub use publish::{Publisher, Reader};
+pub use representation::{ItemTemplate, Representation, Resource, item_entity_tag};

@@ -1,0 +1,303 @@
+//! Collection to snapshot: bodies, codings, header blocks, entity tags and 304s.
+
+use std::ops::Range;
+use std::thread;
+
+use bytes::Bytes;
+
+use super::encode::{Coding, encode};
+use super::representation::{Fields, ItemTemplate, Representation, Resource};
+use crate::items::Collection;
+
+/// Up to this length of the collection's body, in bytes, and [`ITEMS_MAX`] items, every item has representations with
+/// header blocks of its own; above it memory rules and heads come from an [`ItemTemplate`].
+const ITEMS_LENGTH_MAX: usize = 4 << 20;
+
+/// See [`ITEMS_LENGTH_MAX`].
+const ITEMS_MAX: usize = 4096;
+
+/// Up to this length of the collection's body, in bytes, codings are made before the first publish: it takes
+/// milliseconds. Above it identity is published first and the codings join.
+const ENCODE_AT_ONCE_MAX: usize = 128 << 10;
+
+/// What the answers of a snapshot depend on besides its data.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The codings to make, in no particular order; identity is always there.
+    pub codings: Vec<Coding>,
+    /// The value of `Cache-Control` of every representation.
+    pub cache_control: String,
+    /// The program's version, for the index.
+    pub version: &'static str,
+}
+
+/// Everything that a request can ask for.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    id: String,
+    index: Resource,
+    data: Option<Data>,
+}
+
+#[derive(Clone, Debug)]
+struct Data {
+    items: Collection,
+    collection: Resource,
+    resources: ItemResources,
+    /// Whether the codings that the settings ask for have been tried.
+    encoded: bool,
+}
+
+#[derive(Clone, Debug)]
+enum ItemResources {
+    Prebuilt(Box<[Resource]>),
+    Templated(ItemTemplate),
+}
+
+/// One item, as far as its answer is made.
+#[derive(Clone, Copy, Debug)]
+pub enum Item<'a> {
+    /// With header blocks of its own.
+    Prebuilt(&'a Resource),
+    /// Of a large collection: the head is written from the template.
+    Templated {
+        /// What all items' heads have in common.
+        template: &'a ItemTemplate,
+        /// The memory that holds the body.
+        arena: &'a Bytes,
+        /// Where the body stands in it.
+        start: usize,
+        /// The body's length in bytes.
+        length: usize,
+        /// The hash in the entity tag.
+        tag: u64,
+    },
+}
+
+/// Compiles a collection. A large one has its identity representations only until [`Snapshot::encoded`] is called.
+pub fn compile(items: Collection, settings: &Settings) -> Snapshot {
+    let small = items.arena().len() <= ENCODE_AT_ONCE_MAX;
+    let codings: &[Coding] = if small { &settings.codings } else { &[] };
+    let snapshot = build(items, settings, codings);
+    if small || settings.codings.is_empty() {
+        snapshot.mark_encoded()
+    } else {
+        snapshot
+    }
+}
+
+impl Snapshot {
+    /// What is served before the first load has ended: an index and no data.
+    pub fn pending(settings: &Settings) -> Self {
+        Self {
+            id: String::new(),
+            index: index(None, settings),
+            data: None,
+        }
+    }
+
+    /// Whether there is data.
+    pub fn is_ready(&self) -> bool {
+        self.data.is_some()
+    }
+
+    /// The snapshot's id: 16 hexadecimal digits, the hash of the collection's identity body. Replicas that hold the
+    /// same data have the same id. Empty while there is no data.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The number of items; 0 while there is no data.
+    pub fn items_count(&self) -> usize {
+        self.data.as_ref().map_or(0, |data| data.items.len())
+    }
+
+    /// The length of the collection's identity body, in bytes; 0 while there is no data.
+    pub fn bytes(&self) -> usize {
+        self.data.as_ref().map_or(0, |data| data.items.arena().len())
+    }
+
+    /// Why items cannot be asked for by id, if there is data and they cannot.
+    pub fn no_ids_reason(&self) -> Option<String> {
+        self.data.as_ref().and_then(|data| data.items.no_ids_reason())
+    }
+
+    /// The answers of `/`.
+    pub fn index(&self) -> &Resource {
+        &self.index
+    }
+
+    /// The answers of `/items`, or `None` while there is no data.
+    pub fn collection(&self) -> Option<&Resource> {
+        self.data.as_ref().map(|data| &data.collection)
+    }
+
+    /// Whether items can be asked for by id.
+    pub fn has_ids(&self) -> bool {
+        self.data.as_ref().is_some_and(|data| data.items.has_ids())
+    }
+
+    /// The answers of the item with this id.
+    pub fn item(&self, id: &str) -> Option<Item<'_>> {
+        let data = self.data.as_ref()?;
+        let position = data.items.find(id)?;
+        Some(match &data.resources {
+            ItemResources::Prebuilt(resources) => Item::Prebuilt(&resources[position]),
+            ItemResources::Templated(template) => {
+                let Range { start, end } = data.items.item_range(position);
+                Item::Templated {
+                    template,
+                    arena: data.items.arena(),
+                    start,
+                    length: end - start,
+                    tag: data.items.item_hash(position),
+                }
+            }
+        })
+    }
+
+    /// Whether the codings have been made, or none is asked for.
+    pub fn is_encoded(&self) -> bool {
+        self.data.as_ref().is_none_or(|data| data.encoded)
+    }
+
+    /// The same snapshot with its codings. Takes seconds for a large collection: `each_thread` is called in every
+    /// thread that works on it, to lower its priority.
+    pub fn encoded(&self, settings: &Settings, each_thread: impl Fn() + Sync) -> Self {
+        let Some(data) = &self.data else { return self.clone() };
+        let coded = encode_in_parallel(data.collection.identity(), &settings.codings, &each_thread);
+        let tag = tag(&data.items);
+        let mut snapshot = build(data.items.clone(), settings, &[]).mark_encoded();
+        let made = snapshot.data.as_mut().expect("a built snapshot has data");
+        made.collection = collection(&data.items, settings, tag, coded);
+        if let ItemResources::Prebuilt(_) = made.resources {
+            each_thread();
+            made.resources = item_resources(&data.items, settings, &settings.codings);
+        }
+        snapshot
+    }
+
+    fn mark_encoded(mut self) -> Self {
+        if let Some(data) = &mut self.data {
+            data.encoded = true;
+        }
+        self
+    }
+}
+
+fn build(items: Collection, settings: &Settings, codings: &[Coding]) -> Snapshot {
+    let tag = tag(&items);
+    let id = format!("{tag:016x}");
+    let coded = codings
+        .iter()
+        .filter_map(|&coding| Some((coding, encode(coding, items.arena())?)))
+        .collect();
+    let collection = collection(&items, settings, tag, coded);
+    let resources = item_resources(&items, settings, codings);
+    let index = index(Some((&id, &items)), settings);
+    Snapshot {
+        id,
+        index,
+        data: Some(Data {
+            items,
+            collection,
+            resources,
+            encoded: false,
+        }),
+    }
+}
+
+fn tag(items: &Collection) -> u64 {
+    items.content_hash()
+}
+
+fn collection(items: &Collection, settings: &Settings, tag: u64, coded: Vec<(Coding, Bytes)>) -> Resource {
+    let count = items.len().to_string();
+    let fields = Fields {
+        cache_control: &settings.cache_control,
+        extra: &[("x-total-count", &count)],
+    };
+    resource(items.arena().clone(), tag, coded, fields)
+}
+
+fn item_resources(items: &Collection, settings: &Settings, codings: &[Coding]) -> ItemResources {
+    if items.arena().len() > ITEMS_LENGTH_MAX || items.len() > ITEMS_MAX || !items.has_ids() {
+        return ItemResources::Templated(ItemTemplate::new(&settings.cache_control));
+    }
+    let fields = Fields {
+        cache_control: &settings.cache_control,
+        extra: &[],
+    };
+    let make = |position: usize| {
+        let body = items.item_bytes(position);
+        let coded = codings
+            .iter()
+            .filter_map(|&coding| Some((coding, encode(coding, &body)?)))
+            .collect();
+        resource(body, items.item_hash(position), coded, fields)
+    };
+    ItemResources::Prebuilt((0..items.len()).map(make).collect())
+}
+
+fn resource(body: Bytes, tag: u64, coded: Vec<(Coding, Bytes)>, fields: Fields<'_>) -> Resource {
+    let identity = Representation::new(Coding::Identity, tag, body, fields);
+    let coded = coded
+        .into_iter()
+        .map(|(coding, body)| Representation::new(coding, tag, body, fields))
+        .collect();
+    Resource::new(identity, coded)
+}
+
+fn encode_in_parallel(
+    identity: &Representation,
+    codings: &[Coding],
+    each_thread: &(impl Fn() + Sync),
+) -> Vec<(Coding, Bytes)> {
+    thread::scope(|scope| {
+        let spawn = |&coding: &Coding| {
+            let body = identity.body();
+            scope.spawn(move || {
+                each_thread();
+                Some((coding, encode(coding, body)?))
+            })
+        };
+        let threads: Vec<_> = codings.iter().map(spawn).collect();
+        threads
+            .into_iter()
+            .filter_map(|thread| thread.join().expect("an encoder does not panic"))
+            .collect()
+    })
+}
+
+fn index(data: Option<(&str, &Collection)>, settings: &Settings) -> Resource {
+    #[derive(serde::Serialize)]
+    struct Index<'a> {
+        name: &'static str,
+        version: &'static str,
+        status: &'static str,
+        snapshot: Option<&'a str>,
+        items: Option<usize>,
+        routes: Vec<&'static str>,
+    }
+    let mut routes = vec!["/items"];
+    if data.is_none_or(|(_, items)| items.has_ids()) {
+        routes.push("/items/{id}");
+    }
+    routes.push("/health");
+    let body = simd_json::to_vec(&Index {
+        name: "janus",
+        version: settings.version,
+        status: if data.is_some() { "ok" } else { "loading" },
+        snapshot: data.map(|(id, _)| id),
+        items: data.map(|(_, items)| items.len()),
+        routes,
+    })
+    .expect("an index is plain text and numbers");
+    let tag = xxhash_rust::xxh3::xxh3_64(&body);
+    // The index says what is served now: a cache asks each time.
+    let fields = Fields {
+        cache_control: "no-cache",
+        extra: &[],
+    };
+    resource(Bytes::from(body), tag, Vec::new(), fields)
+}

@@ -1,0 +1,159 @@
+//! Content codings, applied at publish time.
+//!
+//! Input is a whole identity body, output the whole coded body, kept only where it is smaller. Nothing here runs for
+//! a request.
+
+use std::fmt;
+use std::io::Write;
+
+use bytes::Bytes;
+
+/// A content coding (RFC 9110, section 8.4.1; `br` is RFC 7932, `zstd` RFC 8878, `gzip` RFC 1952).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Coding {
+    /// The bytes as they are.
+    Identity,
+    /// Brotli.
+    Br,
+    /// Zstandard.
+    Zstd,
+    /// Gzip.
+    Gzip,
+}
+
+impl Coding {
+    /// Every coding, identity first. A coding's place here is [`Coding::index`].
+    pub const ALL: [Coding; 4] = [Coding::Identity, Coding::Br, Coding::Zstd, Coding::Gzip];
+
+    /// The token of `Content-Encoding` and of metric labels.
+    pub fn token(self) -> &'static str {
+        match self {
+            Coding::Identity => "identity",
+            Coding::Br => "br",
+            Coding::Zstd => "zstd",
+            Coding::Gzip => "gzip",
+        }
+    }
+
+    /// The place of this coding in [`Coding::ALL`].
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl fmt::Display for Coding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.token())
+    }
+}
+
+/// Bodies below this length, in bytes, are not coded: with its header line a coded body would not be smaller by a
+/// segment.
+pub const LENGTH_MIN: usize = 256;
+
+/// Bodies above this length, in bytes, are published as they are: coding them would take minutes of a core.
+pub const LENGTH_MAX: usize = 512 << 20;
+
+/// Up to this length, in bytes, the slow, dense levels are used.
+pub const LENGTH_DENSE_MAX: usize = 128 << 10;
+
+/// Codes `body`, or `None` where the result would not be smaller or the length is out of bounds.
+///
+/// Levels, dense up to [`LENGTH_DENSE_MAX`] and fast above: brotli 9 and 5, zstd 19 and 9, gzip 9 and 6.
+pub fn encode(coding: Coding, body: &[u8]) -> Option<Bytes> {
+    if !(LENGTH_MIN..=LENGTH_MAX).contains(&body.len()) {
+        return None;
+    }
+    let dense = body.len() <= LENGTH_DENSE_MAX;
+    let coded = match coding {
+        Coding::Identity => return None,
+        Coding::Br => brotli(body, if dense { 9 } else { 5 }),
+        Coding::Zstd => zstd(body, if dense { 19 } else { 9 }),
+        Coding::Gzip => gzip(body, if dense { 9 } else { 6 }),
+    };
+    (coded.len() < body.len()).then(|| Bytes::from(coded.into_boxed_slice()))
+}
+
+fn brotli(body: &[u8], quality: u32) -> Vec<u8> {
+    // RFC 7932 allows windows up to 2^24; 2^22 is what every decoder in a browser is ready to hold.
+    const WINDOW_LOG: u32 = 22;
+    let mut writer = brotli::CompressorWriter::new(Vec::new(), 64 << 10, quality, WINDOW_LOG);
+    writer.write_all(body).expect("writing to memory does not fail");
+    writer.into_inner()
+}
+
+fn zstd(body: &[u8], level: i32) -> Vec<u8> {
+    // RFC 9659 limits the window of the content coding to 8 MiB. The content size stands in the frame's header.
+    const WINDOW_LOG_MAX: u32 = 23;
+    let mut encoder = zstd::Encoder::new(Vec::new(), level).expect("the level is in range");
+    encoder
+        .window_log(WINDOW_LOG_MAX.min(window_log(body.len())))
+        .expect("the window is in range");
+    encoder
+        .set_pledged_src_size(Some(body.len() as u64))
+        .expect("nothing is written yet");
+    encoder.include_contentsize(true).expect("nothing is written yet");
+    encoder.write_all(body).expect("writing to memory does not fail");
+    encoder.finish().expect("writing to memory does not fail")
+}
+
+/// The smallest window that spans `length` bytes, at least 2^10 (the format's least).
+fn window_log(length: usize) -> u32 {
+    length.next_power_of_two().trailing_zeros().max(10)
+}
+
+fn gzip(body: &[u8], level: u32) -> Vec<u8> {
+    // The header's time stays 0, so that replicas make the same bytes of the same data.
+    let mut encoder = flate2::GzBuilder::new()
+        .mtime(0)
+        .write(Vec::new(), flate2::Compression::new(level));
+    encoder.write_all(body).expect("writing to memory does not fail");
+    encoder.finish().expect("writing to memory does not fail")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    fn decode(coding: Coding, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut reader: Box<dyn Read + '_> = match coding {
+            Coding::Identity => Box::new(bytes),
+            Coding::Br => Box::new(brotli::Decompressor::new(bytes, 4096)),
+            Coding::Zstd => Box::new(zstd::Decoder::new(bytes).unwrap()),
+            Coding::Gzip => Box::new(flate2::read::GzDecoder::new(bytes)),
+        };
+        reader.read_to_end(&mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn every_coding_comes_back_at_both_levels() {
+        for length in [LENGTH_MIN, 5_000, LENGTH_DENSE_MAX + 1] {
+            let body: Vec<u8> = b"{\"name\":\"Item\"},".iter().copied().cycle().take(length).collect();
+            for coding in [Coding::Br, Coding::Zstd, Coding::Gzip] {
+                let coded = encode(coding, &body).expect("text shrinks");
+                assert!(coded.len() < body.len());
+                assert_eq!(decode(coding, &coded), body, "{coding} of {length}");
+                assert_eq!(encode(coding, &body).unwrap(), coded, "{coding} is deterministic");
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_shrink_is_dropped() {
+        let mut state = 1_u64;
+        let noise: Vec<u8> = (0..4096)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 56) as u8
+            })
+            .collect();
+        for coding in Coding::ALL {
+            assert_eq!(encode(coding, &noise), None);
+            assert_eq!(encode(coding, &[b'a'; LENGTH_MIN - 1]), None);
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Representations: one body in one content coding, with the header blocks of its answers.
+
+use bytes::Bytes;
+
+use super::encode::Coding;
+use super::head::Head;
+
+/// One body in one content coding, ready to be sent (RFC 9110, section 3.2).
+#[derive(Clone, Debug)]
+pub struct Representation {
+    coding: Coding,
+    etag: Box<str>,
+    body: Bytes,
+    ok: Head,
+    not_modified: Head,
+}
+
+/// What the header blocks of one target have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fields<'a> {
+    /// The value of `Cache-Control`.
+    pub(super) cache_control: &'a str,
+    /// More lines of the 200, as name and value.
+    pub(super) extra: &'a [(&'a str, &'a str)],
+}
+
+impl Representation {
+    /// `tag` is the hash of the identity body; the entity tag adds the coding to it, so that tags differ where bytes do
+    /// (RFC 9110, section 8.8.3.3).
+    pub(super) fn new(coding: Coding, tag: u64, body: Bytes, fields: Fields<'_>) -> Self {
+        let etag = entity_tag(tag, coding);
+        let mut ok = Head::builder(200)
+            .field("content-length", body.len().to_string())
+            .field("content-type", "application/json");
+        if coding != Coding::Identity {
+            ok = ok.field("content-encoding", coding.token());
+        }
+        for (name, value) in fields.extra {
+            ok = ok.field(name, value);
+        }
+        let shared = |head: super::head::HeadBuilder| {
+            head.field("etag", etag.as_bytes())
+                .field("cache-control", fields.cache_control)
+                .field("vary", "accept-encoding")
+                .build()
+        };
+        let ok = shared(ok);
+        let not_modified = shared(Head::builder(304));
+        Self {
+            coding,
+            etag,
+            body,
+            ok,
+            not_modified,
+        }
+    }
+
+    /// The content coding of the body.
+    pub fn coding(&self) -> Coding {
+        self.coding
+    }
+
+    /// The strong entity tag, with its quotes.
+    pub fn etag(&self) -> &str {
+        &self.etag
+    }
+
+    /// The body's bytes.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The header block of the 200.
+    pub fn ok(&self) -> &Head {
+        &self.ok
+    }
+
+    /// The header block of the 304 (RFC 9110, section 15.4.5).
+    pub fn not_modified(&self) -> &Head {
+        &self.not_modified
+    }
+}
+
+/// The representations of one target: identity, and the codings that make it smaller.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// Smallest body first, so identity last.
+    representations: Box<[Representation]>,
+}
+
+impl Resource {
+    pub(super) fn new(identity: Representation, coded: Vec<Representation>) -> Self {
+        let mut representations = coded;
+        representations.push(identity);
+        representations.sort_by_key(|representation| representation.body.len());
+        Self {
+            representations: representations.into_boxed_slice(),
+        }
+    }
+
+    /// All representations, the smallest body first.
+    pub fn representations(&self) -> &[Representation] {
+        &self.representations
+    }
+
+    /// The representation without a content coding.
+    pub fn identity(&self) -> &Representation {
+        self.representations
+            .last()
+            .expect("a resource has its identity representation")
+    }
+}
+
+/// The header block of an item of a large collection: all but the length and the tag is the same for every item.
+#[derive(Clone, Debug)]
+pub struct ItemTemplate {
+    /// Ends with `content-length: `.
+    ok_start: Bytes,
+    /// From the line break after the length to the tag's first hexadecimal digit.
+    ok_middle: Bytes,
+    /// Ends with the quote before the tag's first hexadecimal digit.
+    not_modified_start: Bytes,
+    /// From the tag's closing quote on; the same in both.
+    end: Bytes,
+}
+
+impl ItemTemplate {
+    pub(super) fn new(cache_control: &str) -> Self {
+        let mut ok_start = Head::builder(200).into_bytes();
+        ok_start.extend_from_slice(b"content-length: ");
+        let mut not_modified_start = Head::builder(304).into_bytes();
+        not_modified_start.extend_from_slice(b"etag: \"");
+        let end = format!("\"\r\ncache-control: {cache_control}\r\nvary: accept-encoding\r\n");
+        Self {
+            ok_start: ok_start.into(),
+            ok_middle: Bytes::from_static(b"\r\ncontent-type: application/json\r\netag: \""),
+            not_modified_start: not_modified_start.into(),
+            end: end.into(),
+        }
+    }
+
+    /// Appends the header block of the 200 of an item with this body length, in bytes, and tag.
+    pub fn write_ok(&self, length: usize, tag: u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.ok_start);
+        write_decimal(length, out);
+        out.extend_from_slice(&self.ok_middle);
+        out.extend_from_slice(&hexadecimal(tag));
+        out.extend_from_slice(&self.end);
+    }
+
+    /// Appends the header block of the 304 of an item with this tag.
+    pub fn write_not_modified(&self, tag: u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.not_modified_start);
+        out.extend_from_slice(&hexadecimal(tag));
+        out.extend_from_slice(&self.end);
+    }
+}
+
+/// The entity tag of an item that has no header block of its own, with its quotes.
+pub fn item_entity_tag(tag: u64) -> [u8; 18] {
+    let mut etag = [b'"'; 18];
+    etag[1..17].copy_from_slice(&hexadecimal(tag));
+    etag
+}
+
+fn entity_tag(tag: u64, coding: Coding) -> Box<str> {
+    match coding {
+        Coding::Identity => format!("\"{tag:016x}\""),
+        coded => format!("\"{tag:016x}-{coded}\""),
+    }
+    .into_boxed_str()
+}
+
+fn hexadecimal(tag: u64) -> [u8; 16] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; 16];
+    for (place, digit) in text.iter_mut().enumerate() {
+        *digit = DIGITS[(tag >> (60 - 4 * place)) as usize & 0xf];
+    }
+    text
+}
+
+fn write_decimal(number: usize, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    let mut rest = number;
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[start..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIELDS: Fields<'static> = Fields {
+        cache_control: "no-cache",
+        extra: &[],
+    };
+
+    #[test]
+    fn a_template_writes_what_a_representation_holds() {
+        let template = ItemTemplate::new("no-cache");
+        for (body, tag) in [
+            ("{}", 0),
+            ("{\"id\":1}", 0x0123_4567_89ab_cdef),
+            ("[1,2,3,4,5]", u64::MAX),
+        ] {
+            let body = Bytes::from_static(body.as_bytes());
+            let made = Representation::new(Coding::Identity, tag, body.clone(), FIELDS);
+            let mut ok = Vec::new();
+            template.write_ok(body.len(), tag, &mut ok);
+            assert_eq!(&ok[..], &made.ok().block()[..]);
+            let mut not_modified = Vec::new();
+            template.write_not_modified(tag, &mut not_modified);
+            assert_eq!(&not_modified[..], &made.not_modified().block()[..]);
+            assert_eq!(item_entity_tag(tag), made.etag().as_bytes());
+        }
+    }
+
+    #[test]
+    fn the_smallest_representation_comes_first_and_identity_last() {
+        let make = |coding, length| Representation::new(coding, 7, Bytes::from(vec![b'a'; length]), FIELDS);
+        let resource = Resource::new(
+            make(Coding::Identity, 9),
+            vec![make(Coding::Gzip, 5), make(Coding::Br, 3)],
+        );
+        let order: Vec<_> = resource.representations().iter().map(Representation::coding).collect();
+        assert_eq!(order, [Coding::Br, Coding::Gzip, Coding::Identity]);
+        assert_eq!(resource.identity().coding(), Coding::Identity);
+        assert_eq!(resource.representations()[0].etag(), "\"0000000000000007-br\"");
+    }
+
+    #[test]
+    fn decimals_are_written_whole() {
+        for number in [0, 9, 10, 1_400_000, usize::MAX] {
+            let mut out = Vec::new();
+            write_decimal(number, &mut out);
+            assert_eq!(out, number.to_string().as_bytes());
+        }
+    }
+}
