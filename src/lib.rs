@@ -7,6 +7,7 @@
 pub mod hardware;
 pub mod http;
 pub mod items;
+pub mod lifecycle;
 pub mod metrics;
 pub mod snapshot;
 pub mod source;

@@ -1,0 +1,202 @@
+//! `answer`: from a request head and a snapshot to a reply. Pure, and knows no framework.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+
+use super::cors::Cors;
+use super::negotiate::{accepts_identity, choose, if_match_passes, if_none_match_hits};
+use super::problem::{ALLOW, Problem};
+use super::reply::Reply;
+use super::request::{Method, RequestHead};
+use super::route::Route;
+use crate::snapshot::{Head, Item, Resource, Snapshot, item_entity_tag};
+
+/// Which targets a listener serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything: there is one listener.
+    All,
+    /// The collection and `/health`; probes are on the other listener.
+    Public,
+    /// Probes, and no data.
+    Admin,
+}
+
+impl Scope {
+    fn serves(self, route: &Route<'_>) -> bool {
+        match route {
+            Route::Health | Route::Server | Route::Malformed | Route::Unknown => true,
+            Route::Livez | Route::Readyz => self != Self::Public,
+            Route::Index | Route::Collection | Route::CollectionSlash | Route::Item(_) => self != Self::Admin,
+        }
+    }
+}
+
+/// What a listener's answers depend on besides request and data.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Which targets are served.
+    pub scope: Scope,
+    /// Whether and to whom scripts of other origins may read the answers.
+    pub cors: Option<Cors>,
+}
+
+impl Site {
+    /// Answers a request on this listener: [`answer`], the probes, and the lines of cross-origin sharing.
+    pub fn respond<'a>(&'a self, request: &RequestHead<'_>, snapshot: &'a Snapshot, draining: bool) -> Reply<'a> {
+        let route = Route::parse(request.path);
+        let route = if self.scope.serves(&route) {
+            route
+        } else {
+            Route::Unknown
+        };
+        let reply = respond(&route, request, snapshot, draining).of_route(route.template());
+        match &self.cors {
+            None => reply,
+            Some(cors) => {
+                let preflight = request.method == Method::Options && request.asks_for_method;
+                reply.with_extra(cors.lines(request.origin, preflight))
+            }
+        }
+    }
+}
+
+/// Answers a request for data.
+pub fn answer<'a>(request: &RequestHead<'_>, snapshot: &'a Snapshot) -> Reply<'a> {
+    respond(&Route::parse(request.path), request, snapshot, false)
+}
+
+fn respond<'a>(route: &Route<'_>, request: &RequestHead<'_>, snapshot: &'a Snapshot, draining: bool) -> Reply<'a> {
+    match (request.method, route) {
+        (_, Route::Malformed) => return Problem::MalformedPath.reply().head_only(request.method == Method::Head),
+        (_, Route::Unknown) => return Problem::NotFound.reply().head_only(request.method == Method::Head),
+        (Method::Options, _) => return FIXED.options(),
+        (Method::Other, _) | (_, Route::Server) => return Problem::MethodNotAllowed.reply(),
+        (Method::Get | Method::Head, _) => {}
+    }
+    let reply = match route {
+        Route::Index => answer_resource(request, snapshot.index()),
+        Route::Collection => answer_collection(request, snapshot),
+        Route::Item(id) => answer_item(request, snapshot, id),
+        Route::CollectionSlash => FIXED.redirect(),
+        Route::Readyz if draining => Problem::Draining.reply(),
+        Route::Readyz if !snapshot.is_ready() => Problem::Loading.reply(),
+        Route::Health | Route::Livez | Route::Readyz => FIXED.healthy(),
+        Route::Server | Route::Malformed | Route::Unknown => unreachable!("answered above"),
+    };
+    reply.head_only(request.method == Method::Head)
+}
+
+fn answer_collection<'a>(request: &RequestHead<'_>, snapshot: &'a Snapshot) -> Reply<'a> {
+    if has_parameters(request.query) {
+        return Problem::UnknownParameter.reply();
+    }
+    match snapshot.collection() {
+        Some(collection) => answer_resource(request, collection),
+        None => Problem::Loading.reply(),
+    }
+}
+
+fn answer_item<'a>(request: &RequestHead<'_>, snapshot: &'a Snapshot, id: &str) -> Reply<'a> {
+    if has_parameters(request.query) {
+        return Problem::UnknownParameter.reply();
+    }
+    match snapshot.item(id) {
+        Some(Item::Prebuilt(resource)) => answer_resource(request, resource),
+        Some(Item::Templated {
+            template,
+            arena,
+            start,
+            length,
+            tag,
+        }) => {
+            if !accepts_identity(&request.accept_encoding) {
+                return Problem::NotAcceptable.reply();
+            }
+            match precondition(request, &item_entity_tag(tag)) {
+                Precondition::Failed => Problem::PreconditionFailed.reply(),
+                Precondition::NotModified => Reply::item_not_modified(template, tag),
+                Precondition::Passed => Reply::item(template, tag, arena, start..start + length),
+            }
+        }
+        None if !snapshot.is_ready() => Problem::Loading.reply(),
+        None if !snapshot.has_ids() => Problem::NoIds.reply(),
+        None => Problem::ItemNotFound.reply(),
+    }
+}
+
+fn answer_resource<'a>(request: &RequestHead<'_>, resource: &'a Resource) -> Reply<'a> {
+    let Some(representation) = choose(&request.accept_encoding, resource) else {
+        return Problem::NotAcceptable.reply();
+    };
+    match precondition(request, representation.etag().as_bytes()) {
+        Precondition::Failed => Problem::PreconditionFailed.reply(),
+        Precondition::NotModified => Reply::new(representation.not_modified(), None).coded(representation.coding()),
+        Precondition::Passed => {
+            Reply::new(representation.ok(), Some(representation.body())).coded(representation.coding())
+        }
+    }
+}
+
+enum Precondition {
+    Passed,
+    Failed,
+    NotModified,
+}
+
+/// The order of RFC 9110, section 13.2.2.
+fn precondition(request: &RequestHead<'_>, etag: &[u8]) -> Precondition {
+    if !if_match_passes(&request.if_match, etag) {
+        Precondition::Failed
+    } else if if_none_match_hits(&request.if_none_match, etag) {
+        Precondition::NotModified
+    } else {
+        Precondition::Passed
+    }
+}
+
+/// Whether a query has a parameter at all; none is known yet.
+fn has_parameters(query: Option<&[u8]>) -> bool {
+    query.is_some_and(|query| query.iter().any(|&byte| byte != b'&'))
+}
+
+/// The answers that depend on nothing.
+struct Fixed {
+    healthy: (Head, Bytes),
+    redirect: (Head, Bytes),
+    options: Head,
+}
+
+static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
+    let healthy = Bytes::from_static(br#"{"status":"ok"}"#);
+    let healthy_head = Head::builder(200)
+        .field("content-length", healthy.len().to_string())
+        .field("content-type", "application/json")
+        .field("cache-control", "no-store")
+        .build();
+    let redirect = Head::builder(308)
+        .field("content-length", "0")
+        .field("location", "/items")
+        .build();
+    let options = Head::builder(204).field("allow", ALLOW).build();
+    Fixed {
+        healthy: (healthy_head, healthy),
+        redirect: (redirect, Bytes::new()),
+        options,
+    }
+});
+
+impl Fixed {
+    fn healthy(&'static self) -> Reply<'static> {
+        Reply::new(&self.healthy.0, Some(&self.healthy.1))
+    }
+
+    fn redirect(&'static self) -> Reply<'static> {
+        Reply::new(&self.redirect.0, Some(&self.redirect.1))
+    }
+
+    fn options(&'static self) -> Reply<'static> {
+        Reply::new(&self.options, None)
+    }
+}

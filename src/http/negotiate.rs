@@ -1,0 +1,258 @@
+//! Content negotiation and preconditions; pure functions of header field lines.
+
+use super::request::FieldLines;
+use crate::snapshot::{Coding, Representation, Resource};
+
+/// Chooses a representation by `Accept-Encoding` (RFC 9110, section 12.5.3), or `None` if none is acceptable.
+///
+/// The highest q-value wins, the smaller body among equals. Identity is the last resort where it is not named, and
+/// acceptable unless `identity;q=0` or `*;q=0` rules it out. Without the field the answer is identity: whoever does
+/// not ask for a coding may not understand one.
+pub fn choose<'a>(accept_encoding: &FieldLines<'_>, resource: &'a Resource) -> Option<&'a Representation> {
+    if accept_encoding.is_none() {
+        return Some(resource.identity());
+    }
+    let weights = Weights::parse(accept_encoding);
+    let mut best = None;
+    let mut best_weight = 0;
+    for representation in resource.representations() {
+        let weight = weights.of(representation.coding());
+        if weight > best_weight {
+            best = Some(representation);
+            best_weight = weight;
+        }
+    }
+    best
+}
+
+/// Whether identity is acceptable, for a target that has nothing else.
+pub fn accepts_identity(accept_encoding: &FieldLines<'_>) -> bool {
+    accept_encoding.is_none() || Weights::parse(accept_encoding).of(Coding::Identity) > 0
+}
+
+/// A weight a coding, in units of 1/2000: an odd unit below every q-value is left for identity as a last resort.
+#[derive(Clone, Copy, Debug)]
+struct Weights {
+    named: [Option<u16>; Coding::ALL.len()],
+    /// That of `*`.
+    others: Option<u16>,
+}
+
+/// Of identity where the field does not name it: below the smallest q-value, 0.001.
+const LAST_RESORT: u16 = 1;
+
+impl Weights {
+    fn parse(accept_encoding: &FieldLines<'_>) -> Self {
+        let mut weights = Self {
+            named: [None; Coding::ALL.len()],
+            others: None,
+        };
+        for line in accept_encoding.iter() {
+            for element in line.split(|&byte| byte == b',') {
+                weights.take_in(element.trim_ascii());
+            }
+        }
+        weights
+    }
+
+    /// Takes in one element; one that is malformed names nothing.
+    fn take_in(&mut self, element: &[u8]) {
+        let (token, parameter) = match element.iter().position(|&byte| byte == b';') {
+            Some(semicolon) => (
+                element[..semicolon].trim_ascii_end(),
+                Some(element[semicolon + 1..].trim_ascii()),
+            ),
+            None => (element, None),
+        };
+        let Some(weight) = parameter.map_or(Some(2000), quality) else {
+            return;
+        };
+        let coding = match token {
+            b"gzip" => Coding::Gzip,
+            b"br" => Coding::Br,
+            b"zstd" => Coding::Zstd,
+            b"identity" => Coding::Identity,
+            b"*" => {
+                self.others = Some(weight);
+                return;
+            }
+            // Codings are case-insensitive; `x-gzip` is to be taken as gzip (section 8.4.1.3).
+            other => match Coding::ALL
+                .iter()
+                .find(|coding| other.eq_ignore_ascii_case(coding.token().as_bytes()))
+            {
+                Some(&coding) => coding,
+                None if other.eq_ignore_ascii_case(b"x-gzip") => Coding::Gzip,
+                None => return,
+            },
+        };
+        self.named[coding.index()] = Some(weight);
+    }
+
+    fn of(self, coding: Coding) -> u16 {
+        match (self.named[coding.index()], coding) {
+            (Some(weight), _) => weight,
+            (None, Coding::Identity) => self.others.map_or(LAST_RESORT, |weight| weight.min(LAST_RESORT)),
+            (None, _) => self.others.unwrap_or(0),
+        }
+    }
+}
+
+/// Reads `q=0.5` as 1000 (RFC 9110, section 12.4.2: up to three decimals).
+fn quality(parameter: &[u8]) -> Option<u16> {
+    let value = parameter
+        .strip_prefix(b"q=")
+        .or_else(|| parameter.strip_prefix(b"Q="))?;
+    let (&whole, rest) = value.split_first()?;
+    let decimals = match rest.split_first() {
+        None => rest,
+        Some((b'.', decimals)) if decimals.len() <= 3 && decimals.iter().all(u8::is_ascii_digit) => decimals,
+        Some(_) => return None,
+    };
+    let thousandths = (0..3).fold(0, |sum, place| {
+        sum * 10 + decimals.get(place).map_or(0, |digit| u16::from(digit - b'0'))
+    });
+    match (whole, thousandths) {
+        (b'0', _) => Some(thousandths * 2),
+        (b'1', 0) => Some(2000),
+        _ => None,
+    }
+}
+
+/// Whether `If-Match` lets the request pass (RFC 9110, section 13.1.1: strong comparison).
+pub fn if_match_passes(lines: &FieldLines<'_>, etag: &[u8]) -> bool {
+    lines.is_none() || lines.iter().any(|line| lists(line, etag, Comparison::Strong))
+}
+
+/// Whether `If-None-Match` says that the client has this representation (section 13.1.2: weak comparison).
+pub fn if_none_match_hits(lines: &FieldLines<'_>, etag: &[u8]) -> bool {
+    lines
+        .iter()
+        .any(|line| line == etag || lists(line, etag, Comparison::Weak))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    Strong,
+    Weak,
+}
+
+/// Whether a list of entity tags, or `*`, names `etag`. Reading ends at the first thing that is not an entity tag.
+fn lists(line: &[u8], etag: &[u8], comparison: Comparison) -> bool {
+    if line.trim_ascii() == b"*" {
+        return true;
+    }
+    let mut rest = line;
+    loop {
+        rest = rest.trim_ascii_start();
+        if let Some(tail) = rest.strip_prefix(b",") {
+            rest = tail;
+            continue;
+        }
+        let (weak, quoted) = match rest.strip_prefix(b"W/") {
+            Some(quoted) => (true, quoted),
+            None => (false, rest),
+        };
+        // A tag may hold commas, so its end is the next quote, not the next comma.
+        let Some(length) = quoted
+            .strip_prefix(b"\"")
+            .and_then(|tail| tail.iter().position(|&byte| byte == b'"'))
+        else {
+            return false;
+        };
+        let (tag, tail) = quoted.split_at(length + 2);
+        if tag == etag && !(weak && comparison == Comparison::Strong) {
+            return true;
+        }
+        rest = tail;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines<'a>(values: &[&'a str]) -> FieldLines<'a> {
+        values.iter().map(|value| value.as_bytes()).collect()
+    }
+
+    #[track_caller]
+    fn check_order(accept_encoding: &[&str], expected: &[Coding]) {
+        let weights = Weights::parse(&lines(accept_encoding));
+        let mut order: Vec<_> = Coding::ALL
+            .into_iter()
+            .filter(|&coding| weights.of(coding) > 0)
+            .collect();
+        order.sort_by_key(|&coding| std::cmp::Reverse(weights.of(coding)));
+        assert_eq!(order, expected, "{accept_encoding:?}");
+    }
+
+    #[test]
+    fn weights_order_the_codings() {
+        use Coding::{Br, Gzip, Identity, Zstd};
+        check_order(&["gzip"], &[Gzip, Identity]);
+        check_order(&["gzip, deflate, br, zstd"], &[Br, Zstd, Gzip, Identity]);
+        check_order(&["gzip;q=1.0, br;q=0.5"], &[Gzip, Br, Identity]);
+        check_order(&["gzip", "br;q=0.5"], &[Gzip, Br, Identity]);
+        check_order(&["br;q=0.001"], &[Br, Identity]);
+        check_order(&["identity;q=0"], &[]);
+        check_order(&["identity;q=0, gzip"], &[Gzip]);
+        check_order(&["*"], &[Br, Zstd, Gzip, Identity]);
+        check_order(&["*;q=0"], &[]);
+        check_order(&["*;q=0, gzip"], &[Gzip]);
+        check_order(&["*;q=0, identity"], &[Identity]);
+        check_order(&["identity, br;q=0.5"], &[Identity, Br]);
+        check_order(&["br;q=0"], &[Identity]);
+        check_order(&[""], &[Identity]);
+        check_order(&["GZIP"], &[Gzip, Identity]);
+        check_order(&["x-gzip"], &[Gzip, Identity]);
+        check_order(&["gzip ; q=0.2"], &[Gzip, Identity]);
+        check_order(&["deflate"], &[Identity]);
+    }
+
+    #[test]
+    fn a_malformed_weight_names_nothing() {
+        use Coding::Identity;
+        for element in [
+            "gzip;q=2",
+            "gzip;q=",
+            "gzip;q=0.1234",
+            "gzip;q=1.1",
+            "gzip;q=-1",
+            "gzip;x=1",
+            "gzip;q=0,5",
+        ] {
+            check_order(&[element], &[Identity]);
+        }
+    }
+
+    #[track_caller]
+    fn check_tags(line: &str, weak: bool, strong: bool) {
+        let etag = b"\"a,b\"";
+        assert_eq!(if_none_match_hits(&lines(&[line]), etag), weak, "If-None-Match: {line}");
+        assert_eq!(if_match_passes(&lines(&[line]), etag), strong, "If-Match: {line}");
+    }
+
+    #[test]
+    fn lists_of_entity_tags_are_compared() {
+        check_tags("\"a,b\"", true, true);
+        check_tags("W/\"a,b\"", true, false);
+        check_tags("*", true, true);
+        check_tags(" * ", true, true);
+        check_tags("\"x\", \"a,b\"", true, true);
+        check_tags("\"x\",W/\"y\" ,,\"a,b\"", true, true);
+        check_tags("W/\"a,b\", \"a,b\"", true, true);
+        check_tags("\"a\"", false, false);
+        check_tags("a,b", false, false);
+        check_tags("\"a,b", false, false);
+        check_tags("w/\"a,b\"", false, false);
+        check_tags("", false, false);
+        check_tags("garbage, \"a,b\"", false, false);
+    }
+
+    #[test]
+    fn absent_preconditions_pass() {
+        assert!(if_match_passes(&FieldLines::none(), b"\"a\""));
+        assert!(!if_none_match_hits(&FieldLines::none(), b"\"a\""));
+    }
+}

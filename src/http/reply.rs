@@ -1,0 +1,149 @@
+//! The reply: which bytes answer a request, before anyone sends them.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::snapshot::{Coding, Head, ItemTemplate};
+
+/// An answer: a header block, lines that depend on the request's origin, and a slice of somebody's memory as its body.
+#[derive(Clone, Debug)]
+pub struct Reply<'a> {
+    head: HeadSource<'a>,
+    /// More header lines, each ended by CRLF.
+    extra: &'a [u8],
+    body: Option<(&'a Bytes, Range<usize>)>,
+    coding: Coding,
+    route: &'static str,
+    /// Whether the request was HEAD: the header block is the one of GET, and no body follows it.
+    head_only: bool,
+}
+
+#[derive(Clone, Debug)]
+enum HeadSource<'a> {
+    Made(&'a Head),
+    ItemOk {
+        template: &'a ItemTemplate,
+        length: usize,
+        tag: u64,
+    },
+    ItemNotModified {
+        template: &'a ItemTemplate,
+        tag: u64,
+    },
+}
+
+impl<'a> Reply<'a> {
+    pub(super) fn new(head: &'a Head, body: Option<&'a Bytes>) -> Self {
+        Self {
+            head: HeadSource::Made(head),
+            extra: b"",
+            body: body.map(|body| (body, 0..body.len())),
+            coding: Coding::Identity,
+            route: "unmatched",
+            head_only: false,
+        }
+    }
+
+    pub(super) fn item(template: &'a ItemTemplate, tag: u64, arena: &'a Bytes, range: Range<usize>) -> Self {
+        Self {
+            head: HeadSource::ItemOk {
+                template,
+                length: range.len(),
+                tag,
+            },
+            extra: b"",
+            body: Some((arena, range)),
+            coding: Coding::Identity,
+            route: "unmatched",
+            head_only: false,
+        }
+    }
+
+    pub(super) fn item_not_modified(template: &'a ItemTemplate, tag: u64) -> Self {
+        Self {
+            head: HeadSource::ItemNotModified { template, tag },
+            extra: b"",
+            body: None,
+            coding: Coding::Identity,
+            route: "unmatched",
+            head_only: false,
+        }
+    }
+
+    pub(super) fn coded(self, coding: Coding) -> Self {
+        Self { coding, ..self }
+    }
+
+    pub(super) fn of_route(self, route: &'static str) -> Self {
+        Self { route, ..self }
+    }
+
+    pub(super) fn head_only(self, head_only: bool) -> Self {
+        Self { head_only, ..self }
+    }
+
+    pub(super) fn with_extra(self, extra: &'a [u8]) -> Self {
+        Self { extra, ..self }
+    }
+
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        match self.head {
+            HeadSource::Made(head) => head.status(),
+            HeadSource::ItemOk { .. } => 200,
+            HeadSource::ItemNotModified { .. } => 304,
+        }
+    }
+
+    /// The template of the route that was asked for, for logs and metric labels.
+    pub fn route(&self) -> &'static str {
+        self.route
+    }
+
+    /// The content coding of the body.
+    pub fn coding(&self) -> Coding {
+        self.coding
+    }
+
+    /// Appends the status line and all header lines but `Date` and those of the connection; the empty line that ends
+    /// the section is the caller's.
+    pub fn write_head(&self, out: &mut Vec<u8>) {
+        match self.head {
+            HeadSource::Made(head) => out.extend_from_slice(head.block()),
+            HeadSource::ItemOk { template, length, tag } => template.write_ok(length, tag, out),
+            HeadSource::ItemNotModified { template, tag } => template.write_not_modified(tag, out),
+        }
+        out.extend_from_slice(self.extra);
+    }
+
+    /// The body that is to be sent: empty for HEAD.
+    pub fn body(&self) -> &'a [u8] {
+        if self.head_only { b"" } else { self.selected() }
+    }
+
+    /// A shared handle of the body that is to be sent.
+    pub fn body_shared(&self) -> Bytes {
+        if self.head_only {
+            Bytes::new()
+        } else {
+            self.selected_shared()
+        }
+    }
+
+    /// Whether the answer has no content to speak of at all, as 204 and 304 have none.
+    pub fn is_bodyless(&self) -> bool {
+        self.body.is_none()
+    }
+
+    /// A shared handle of the body that GET would send, for a face that cuts it off for HEAD by itself.
+    pub fn selected_shared(&self) -> Bytes {
+        self.body
+            .as_ref()
+            .map_or_else(Bytes::new, |(owner, range)| owner.slice(range.clone()))
+    }
+
+    fn selected(&self) -> &'a [u8] {
+        self.body.as_ref().map_or(b"", |(owner, range)| &owner[range.clone()])
+    }
+}
