@@ -1,13 +1,28 @@
 //! Janus publishes a read-mostly JSON collection as an HTTP API.
 //!
-//! Everything that a request needs is computed when the data changes. The modules stand in the order of the way of
-//! data: bytes come from [`source`], become [`items`], are compiled to one immutable [`snapshot`], and are served by
-//! [`http`]. Numbers go their own way: [`hardware`] and every other event record into [`metrics`].
+//! Everything that a request needs is computed when the data changes, never when the request comes. Three ways lead
+//! through the crate, and its modules stand in their order:
+//!
+//! - the way of data: bytes come from [`source`], become [`items`], are compiled to one immutable [`snapshot`]
+//!   ([`load`] is one such way, [`reload`] repeats it);
+//! - the way of a request: [`http`] answers from the snapshot;
+//! - the way of a number: [`hardware`] and every other event record into [`metrics`].
+//!
+//! [`app`] builds the parts from the [`config`] that [`cli`] reads, and owns their [`lifecycle`].
 
+pub mod app;
+pub mod check;
+pub mod cli;
+pub mod config;
 pub mod hardware;
+pub mod health;
 pub mod http;
 pub mod items;
 pub mod lifecycle;
+pub mod load;
+pub mod logging;
 pub mod metrics;
+pub mod progress;
+pub mod reload;
 pub mod snapshot;
 pub mod source;

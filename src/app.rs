@@ -1,0 +1,323 @@
+//! The composition root: builds the parts, connects them, and owns their lifetime.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::config::{Config, CorsOrigins};
+use crate::http::access_log::AccessLog;
+use crate::http::answer::{Scope, Site};
+use crate::http::cors::Cors;
+use crate::http::server::{Listener, Serving, bind, start};
+use crate::items::ParseOptions;
+use crate::lifecycle::{Lifecycle, Phase};
+use crate::load::{LoadError, Loading};
+use crate::reload::{Reloader, Trigger};
+use crate::snapshot::{Publisher, Settings, Snapshot};
+use crate::source::Source;
+use crate::source::watch::Watch;
+
+/// Exit code: the command line is wrong.
+pub const EXIT_USAGE: u8 = 2;
+/// Exit code: the data is not what it should be (`EX_DATAERR` of sysexits.h).
+pub const EXIT_DATA: u8 = 65;
+/// Exit code: there is no such source, or it cannot be read (`EX_NOINPUT`).
+pub const EXIT_NO_INPUT: u8 = 66;
+/// Exit code: an address cannot be listened on (`EX_UNAVAILABLE`).
+pub const EXIT_UNAVAILABLE: u8 = 69;
+/// Exit code: the configuration is wrong (`EX_CONFIG`).
+pub const EXIT_CONFIG: u8 = 78;
+/// Exit code: interrupted a second time, as a shell reports a program that SIGINT ended.
+const EXIT_INTERRUPTED: i32 = 130;
+
+/// Why the program ends without success.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The first load failed.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A port cannot be bound.
+    #[error(
+        "cannot listen on {address} ({setting}): {error}\n  Is another program listening there? --listen and --admin-listen choose another address; port 0 takes a free one."
+    )]
+    Bind {
+        /// The flag and variable that name the address.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the kernel says.
+        error: std::io::Error,
+    },
+    /// The workers could not be started.
+    #[error("cannot start: {0}")]
+    Start(std::io::Error),
+}
+
+impl Failure {
+    /// The exit code for it.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Load(error) => error.exit_code(),
+            Self::Bind { .. } | Self::Start(_) => EXIT_UNAVAILABLE,
+        }
+    }
+}
+
+/// What happens to the server from outside of its sockets.
+#[derive(Debug)]
+enum Event {
+    /// SIGTERM.
+    Terminate,
+    /// SIGINT.
+    Interrupt,
+    /// The first load has ended.
+    FirstLoad(Result<(), LoadError>),
+}
+
+/// How the data is read and compiled, by this configuration.
+pub fn loading(config: &Config) -> Loading {
+    Loading {
+        format: config.format,
+        parse: ParseOptions {
+            id_field: config.id_field.clone(),
+            pointer: config.pointer.clone(),
+            csv_types: config.csv_types,
+            size_hint: None,
+        },
+        compile: Settings {
+            codings: config.encodings.clone(),
+            cache_control: config.cache_control.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+        },
+    }
+}
+
+/// Where the data comes from, by this configuration.
+pub fn source(config: &Config) -> Source {
+    Source::new(config.data.clone(), config.max_data_bytes)
+}
+
+/// Serves until a signal ends it.
+///
+/// # Errors
+///
+/// If a port cannot be bound, or the first load fails. Later loads that fail are logged.
+pub fn serve(config: &Config) -> Result<(), Failure> {
+    let listeners = listen(config)?;
+    let lifecycle = Arc::new(Lifecycle::default());
+    let loading = loading(config);
+    let publisher = Publisher::new(Snapshot::pending(&loading.compile));
+    let (events, mut happened) = unbounded_channel();
+    let (triggers, triggered) = mpsc::channel();
+    handle_signals(events.clone(), triggers.clone()).map_err(Failure::Start)?;
+    let reloader = Reloader::new(source(config), loading, publisher.clone());
+    spawn_reloader(reloader, config, events, triggers, triggered);
+
+    let serving = Serving {
+        workers: config.workers,
+        shutdown_timeout: config.shutdown_timeout,
+        publisher,
+        lifecycle: Arc::clone(&lifecycle),
+        access_log: config
+            .access_log
+            .then(|| Arc::new(AccessLog::new(config.trusted_proxies.clone()))),
+    };
+    let urls = Urls::of(&listeners);
+    actix_rt::System::new().block_on(async {
+        let server = start(listeners, &serving).map_err(Failure::Start)?;
+        let handle = server.handle();
+        let server = actix_rt::spawn(server);
+        let interrupted = match attend(&mut happened, &urls).await {
+            Ok(interrupted) => interrupted,
+            Err(error) => {
+                handle.stop(false).await;
+                return Err(Failure::Load(error));
+            }
+        };
+        exit_at_once_on_interrupt(happened);
+        lifecycle.advance(Phase::Draining);
+        if interrupted {
+            tracing::info!("stopping; interrupt again to end at once");
+        } else {
+            tracing::info!(drain_delay = ?config.drain_delay, "draining");
+            actix_rt::time::sleep(config.drain_delay).await;
+        }
+        lifecycle.advance(Phase::Stopping);
+        handle.stop(true).await;
+        if let Ok(Err(error)) = server.await {
+            tracing::warn!(%error, "the workers ended with an error");
+        }
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// Waits for the end; says when the data is there. True if it was an interrupt.
+async fn attend(happened: &mut UnboundedReceiver<Event>, urls: &Urls) -> Result<bool, LoadError> {
+    loop {
+        match happened.recv().await {
+            Some(Event::FirstLoad(Ok(()))) => urls.announce(),
+            Some(Event::FirstLoad(Err(error))) => return Err(error),
+            Some(Event::Interrupt) => return Ok(true),
+            // The signal thread holds a sender as long as the process lives.
+            Some(Event::Terminate) | None => return Ok(false),
+        }
+    }
+}
+
+/// From now on an interrupt does not wait for anything.
+fn exit_at_once_on_interrupt(mut happened: UnboundedReceiver<Event>) {
+    actix_rt::spawn(async move {
+        while let Some(event) = happened.recv().await {
+            if matches!(event, Event::Interrupt) {
+                std::process::exit(EXIT_INTERRUPTED);
+            }
+        }
+    });
+}
+
+fn listen(config: &Config) -> Result<Vec<Listener>, Failure> {
+    let cors = match &config.cors_origin {
+        CorsOrigins::None => None,
+        CorsOrigins::Any => Some(Cors::any()),
+        CorsOrigins::List(origins) => Some(Cors::listed(origins.iter().cloned())),
+    };
+    let bind = |name, setting, address, scope| {
+        let socket = bind(address).map_err(|error| Failure::Bind {
+            setting,
+            address,
+            error,
+        })?;
+        Ok::<_, Failure>(Listener {
+            name,
+            socket,
+            site: Arc::new(Site {
+                scope,
+                cors: cors.clone(),
+            }),
+        })
+    };
+    let scope = if config.admin_listen.is_some() {
+        Scope::Public
+    } else {
+        Scope::All
+    };
+    let mut listeners = vec![bind("main", "--listen, JANUS_LISTEN", config.listen, scope)?];
+    if let Some(address) = config.admin_listen {
+        listeners.push(bind(
+            "admin",
+            "--admin-listen, JANUS_ADMIN_LISTEN",
+            address,
+            Scope::Admin,
+        )?);
+    }
+    Ok(listeners)
+}
+
+/// Where the server can be reached.
+#[derive(Debug)]
+struct Urls {
+    main: Option<SocketAddr>,
+    admin: Option<SocketAddr>,
+}
+
+impl Urls {
+    fn of(listeners: &[Listener]) -> Self {
+        let address = |name| {
+            listeners
+                .iter()
+                .find(|listener| listener.name == name)?
+                .socket
+                .local_addr()
+                .ok()
+        };
+        let urls = Self {
+            main: address("main"),
+            admin: address("admin"),
+        };
+        tracing::info!(
+            address = urls.main.map(tracing::field::display),
+            admin_address = urls.admin.map(tracing::field::display),
+            version = crate::cli::VERSION,
+            "listening"
+        );
+        urls
+    }
+
+    /// What one can try, for whoever has just started it.
+    fn announce(&self) {
+        let Some(main) = self.main.map(reachable) else { return };
+        let admin = self.admin.map_or(main, reachable);
+        tracing::info!(
+            items = format!("http://{main}/items"),
+            index = format!("http://{main}/"),
+            readiness = format!("http://{admin}/readyz"),
+            "ready"
+        );
+    }
+}
+
+/// An address that a client on this machine can use for a listener on this one.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let mut reachable = address;
+    if address.ip().is_unspecified() {
+        reachable.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    reachable
+}
+
+fn handle_signals(events: UnboundedSender<Event>, triggers: mpsc::Sender<Trigger>) -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    let handle = move || {
+        for signal in signals.forever() {
+            // A receiver that is gone has nothing left to be told.
+            let _ = match signal {
+                SIGHUP => triggers.send(Trigger::Requested).is_ok(),
+                SIGINT => events.send(Event::Interrupt).is_ok(),
+                _ => events.send(Event::Terminate).is_ok(),
+            };
+        }
+    };
+    thread::Builder::new().name("janus-signals".to_owned()).spawn(handle)?;
+    Ok(())
+}
+
+fn spawn_reloader(
+    mut reloader: Reloader,
+    config: &Config,
+    events: UnboundedSender<Event>,
+    triggers: mpsc::Sender<Trigger>,
+    triggered: mpsc::Receiver<Trigger>,
+) {
+    let watched = config.watch.then(|| reloader.watchable()).flatten();
+    let poll_interval = config.poll_interval;
+    let run = move || {
+        // Watched before it is read, so that no change falls between the two.
+        let changed = move || {
+            // A reloader that has ended reloads no more.
+            let _ = triggers.send(Trigger::Changed);
+        };
+        let watch = watched.map(|path| Watch::start(&path, poll_interval, changed));
+        if let Some(Err(error)) = &watch {
+            tracing::warn!(%error, "changes of the source are not noticed; SIGHUP reloads");
+        }
+        let loaded = reloader.load_first();
+        let failed = loaded.is_err();
+        if events.send(Event::FirstLoad(loaded)).is_err() || failed {
+            return;
+        }
+        reloader.run(&triggered);
+    };
+    thread::Builder::new()
+        .name("janus-reload".to_owned())
+        .spawn(run)
+        .expect("a thread can be started");
+}

@@ -1,0 +1,102 @@
+//! Configuration: flags, `JANUS_` variables and a TOML file become one validated [`Config`], before a port is bound.
+//!
+//! [`settings::SETTINGS`] lists every setting once; flag, variable, file key, help and documentation follow from it. All
+//! that is wrong is reported together, each with flag, variable, value and where the value came from.
+
+mod resolve;
+pub mod settings;
+mod value;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+pub use resolve::{ConfigError, Sources, resolve};
+pub use settings::{SETTINGS, Setting, markdown};
+
+use crate::items::{Format, Pointer};
+use crate::snapshot::Coding;
+use crate::source::Location;
+
+/// A validated configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where the data comes from.
+    pub data: Location,
+    /// The data's format, where its name does not tell.
+    pub format: Option<Format>,
+    /// The member that is an item's id.
+    pub id_field: String,
+    /// Leads to the array within a JSON document.
+    pub pointer: Option<Pointer>,
+    /// Whether CSV fields that look like numbers, booleans or nothing become that.
+    pub csv_types: bool,
+    /// The most that is read, in bytes.
+    pub max_data_bytes: u64,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where probes are asked, if not on the main listener.
+    pub admin_listen: Option<SocketAddr>,
+    /// Threads that serve.
+    pub workers: usize,
+    /// The codings to make.
+    pub encodings: Vec<Coding>,
+    /// The value of `Cache-Control`.
+    pub cache_control: String,
+    /// Whose scripts may read the answers.
+    pub cors_origin: CorsOrigins,
+    /// Whether the file is watched.
+    pub watch: bool,
+    /// How often the file is looked at besides.
+    pub poll_interval: Option<Duration>,
+    /// How long to go on serving after SIGTERM.
+    pub drain_delay: Duration,
+    /// How long connections may take to end.
+    pub shutdown_timeout: Duration,
+    /// Whether requests are logged.
+    pub access_log: bool,
+    /// Networks whose `X-Forwarded-For` and `X-Request-Id` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The least level that is logged.
+    pub log_level: LogLevel,
+    /// How it is logged.
+    pub log_format: LogFormat,
+    /// Whether the lane is on; it has no effect yet.
+    pub lane: bool,
+}
+
+/// Whose scripts may read the answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CorsOrigins {
+    /// Those of the same origin only.
+    None,
+    /// Everybody's.
+    Any,
+    /// Those of these origins, each `scheme://host[:port]`.
+    List(Vec<String>),
+}
+
+/// Levels of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What failed.
+    Error,
+    /// What may be wrong.
+    Warn,
+    /// What happened.
+    Info,
+    /// What was considered.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// Forms of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}

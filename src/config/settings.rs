@@ -1,0 +1,200 @@
+//! The settings, each once.
+
+use std::fmt::Write as _;
+
+/// One setting: `--name`, `JANUS_NAME`, and the key `name` of the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The name, in words joined by hyphens.
+    pub name: &'static str,
+    /// What its value is called in the help; `None` for a switch.
+    pub value: Option<&'static str>,
+    /// The default, as it would be written; empty if there is none.
+    pub default: &'static str,
+    /// The heading it stands under in the help.
+    pub group: &'static str,
+    /// What it does, in a sentence.
+    pub help: &'static str,
+}
+
+impl Setting {
+    /// The environment variable.
+    pub fn variable(&self) -> String {
+        format!("JANUS_{}", self.name.replace('-', "_").to_ascii_uppercase())
+    }
+
+    /// The setting of this name.
+    pub fn named(name: &str) -> Option<&'static Setting> {
+        SETTINGS.iter().find(|setting| setting.name == name)
+    }
+}
+
+const fn setting(
+    group: &'static str,
+    name: &'static str,
+    value: &'static str,
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        name,
+        value: Some(value),
+        default,
+        group,
+        help,
+    }
+}
+
+const fn switch(group: &'static str, name: &'static str, help: &'static str) -> Setting {
+    Setting {
+        name,
+        value: None,
+        default: "false",
+        group,
+        help,
+    }
+}
+
+/// All settings, in the order of the help.
+pub const SETTINGS: &[Setting] = &[
+    setting(
+        "Data",
+        "data",
+        "PATH",
+        "",
+        "The file to serve, `-` for standard input; without it a built-in sample is served. .json, .ndjson, .jsonl, .csv or .tsv, each also as .gz or .zst",
+    ),
+    setting(
+        "Data",
+        "format",
+        "FORMAT",
+        "",
+        "json, ndjson, csv or tsv, where the name does not tell it; without it the first bytes tell",
+    ),
+    setting("Data", "id-field", "NAME", "id", "The member of an item that is its id"),
+    setting(
+        "Data",
+        "pointer",
+        "POINTER",
+        "",
+        "A JSON pointer (RFC 6901) to the array within a JSON document, as /data/items",
+    ),
+    switch(
+        "Data",
+        "csv-types",
+        "Make numbers, booleans and empty fields of CSV numbers, booleans and null; else all values are strings",
+    ),
+    setting(
+        "Data",
+        "max-data-bytes",
+        "SIZE",
+        "16GiB",
+        "The most that is read, after decompression, as 64MiB",
+    ),
+    setting(
+        "Network",
+        "listen",
+        "ADDRESS",
+        "127.0.0.1:8080",
+        "Where to listen; port 0 takes a free one. The variable PORT replaces the port, unless the flag is given",
+    ),
+    setting(
+        "Network",
+        "admin-listen",
+        "ADDRESS",
+        "",
+        "Where to answer probes instead of on the main address",
+    ),
+    setting(
+        "Network",
+        "workers",
+        "NUMBER",
+        "",
+        "Threads that serve, 1 to 1024; by default the CPU quota of the cgroup, or else the cores",
+    ),
+    switch(
+        "Network",
+        "no-lane",
+        "Serve everything by the general HTTP stack; it has no effect yet",
+    ),
+    setting(
+        "HTTP",
+        "encodings",
+        "LIST",
+        "br,zstd,gzip",
+        "Content codings to make when data is published; empty for none",
+    ),
+    setting(
+        "HTTP",
+        "cache-control",
+        "VALUE",
+        "no-cache",
+        "The Cache-Control of data",
+    ),
+    setting(
+        "HTTP",
+        "cors-origin",
+        "LIST",
+        "",
+        "Origins whose scripts may read the answers, as https://app.example, or *",
+    ),
+    setting("Reload", "watch", "BOOLEAN", "true", "Reload the file when it changes"),
+    switch("Reload", "no-watch", "Do not watch the file; SIGHUP still reloads"),
+    setting(
+        "Reload",
+        "poll-interval",
+        "DURATION",
+        "",
+        "Look at the file this often too, for file systems that do not tell of changes; at least 100ms",
+    ),
+    setting(
+        "Life",
+        "drain-delay",
+        "DURATION",
+        "0",
+        "How long to go on serving after SIGTERM, not ready and with Connection: close, as 15s",
+    ),
+    setting(
+        "Life",
+        "shutdown-timeout",
+        "DURATION",
+        "30s",
+        "How long answers that are under way may take to end",
+    ),
+    setting("Log", "log-level", "LEVEL", "info", "error, warn, info, debug or trace"),
+    setting(
+        "Log",
+        "log-format",
+        "FORMAT",
+        "",
+        "text or json; by default text on a terminal and json elsewhere",
+    ),
+    switch("Log", "access-log", "Log each request"),
+    setting(
+        "Log",
+        "trusted-proxies",
+        "LIST",
+        "",
+        "Networks whose X-Forwarded-For and X-Request-Id are believed, as 10.0.0.0/8",
+    ),
+];
+
+/// The table of `docs/configuration.md`.
+pub fn markdown() -> String {
+    let mut table = String::from("| Flag | Variable | Key | Default | Meaning |\n|---|---|---|---|---|\n");
+    for setting in SETTINGS {
+        let flag = setting.value.map_or_else(
+            || format!("--{}", setting.name),
+            |value| format!("--{} {value}", setting.name),
+        );
+        let default = if setting.default.is_empty() {
+            String::new()
+        } else {
+            format!("`{}`", setting.default)
+        };
+        let (variable, key, help) = (setting.variable(), setting.name, setting.help);
+        // Writing to a string does not fail.
+        let _ = writeln!(table, "| `{flag}` | `{variable}` | `{key}` | {default} | {help} |");
+    }
+    table
+}

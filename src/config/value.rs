@@ -1,0 +1,242 @@
+//! Values as they are written: durations, sizes, addresses, lists.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::{CorsOrigins, LogFormat, LogLevel};
+use crate::snapshot::Coding;
+
+/// What was expected instead, as the end of a sentence: "... is not {this}".
+pub(super) type Expected = String;
+
+pub(super) fn boolean(text: &str) -> Result<bool, Expected> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err("true or false".to_owned()),
+    }
+}
+
+pub(super) fn number(text: &str, range: std::ops::RangeInclusive<usize>) -> Result<usize, Expected> {
+    let expected = || format!("a whole number from {} to {}", range.start(), range.end());
+    text.parse()
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or_else(expected)
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, Expected> {
+    let expected = || "a duration with its unit, as 500ms, 2s, 1m or 1h".to_owned();
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).ok_or_else(expected)?);
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(expected()),
+    };
+    let number: u64 = number.parse().map_err(|_| expected())?;
+    number
+        .checked_mul(milliseconds)
+        .map(Duration::from_millis)
+        .ok_or_else(expected)
+}
+
+pub(super) fn size(text: &str) -> Result<u64, Expected> {
+    let expected = || "a size, as 1048576, 64MiB or 2GiB".to_owned();
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let bytes: u64 = match unit.trim_start() {
+        "" | "B" => 1,
+        "kB" | "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => return Err(expected()),
+    };
+    let number: u64 = number.parse().map_err(|_| expected())?;
+    number.checked_mul(bytes).filter(|size| *size > 0).ok_or_else(expected)
+}
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, Expected> {
+    let expected = || "an address and port to listen on, as 127.0.0.1:8080, [::]:8080 or localhost:8080".to_owned();
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    // A name is looked up once, here. Without a host it would be every interface, which is not to happen by omission.
+    match text.rsplit_once(':') {
+        Some((host, _)) if !host.is_empty() => text
+            .to_socket_addrs()
+            .ok()
+            .and_then(|mut all| all.next())
+            .ok_or_else(expected),
+        _ => Err(expected()),
+    }
+}
+
+/// The elements of a list, which are separated by commas.
+pub(super) fn elements(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|element| !element.is_empty())
+}
+
+pub(super) fn codings(text: &str) -> Result<Vec<Coding>, Expected> {
+    let mut codings = Vec::new();
+    for element in elements(text) {
+        let coding = match element {
+            "br" => Coding::Br,
+            "zstd" => Coding::Zstd,
+            "gzip" => Coding::Gzip,
+            _ => return Err("a list of br, zstd and gzip, or empty".to_owned()),
+        };
+        if codings.contains(&coding) {
+            return Err(format!("a list that names {element} once"));
+        }
+        codings.push(coding);
+    }
+    Ok(codings)
+}
+
+pub(super) fn header_value(text: &str) -> Result<String, Expected> {
+    let is_value = !text.trim().is_empty() && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    is_value
+        .then(|| text.trim().to_owned())
+        .ok_or_else(|| "a header value: visible ASCII, as no-cache".to_owned())
+}
+
+pub(super) fn origins(text: &str) -> Result<CorsOrigins, Expected> {
+    let origins: Vec<String> = elements(text).map(str::to_owned).collect();
+    match &origins[..] {
+        [] => Ok(CorsOrigins::None),
+        [any] if any == "*" => Ok(CorsOrigins::Any),
+        all if all.iter().all(|origin| is_origin(origin)) => Ok(CorsOrigins::List(origins)),
+        _ => Err("* or a list of origins as browsers write them, as https://app.example:8443".to_owned()),
+    }
+}
+
+/// `scheme://host[:port]` in lower case, without a path (RFC 6454, section 6.2).
+fn is_origin(text: &str) -> bool {
+    let is_host = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'[' | b']' | b':' | b'_');
+    text.split_once("://").is_some_and(|(scheme, authority)| {
+        scheme.starts_with(|c: char| c.is_ascii_lowercase())
+            && scheme
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.'))
+            && !authority.is_empty()
+            && authority.bytes().all(is_host)
+    })
+}
+
+pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, Expected> {
+    let network = |text: &str| {
+        text.parse()
+            .ok()
+            .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    };
+    let networks = elements(text).map(network).collect::<Option<Vec<_>>>();
+    networks.ok_or_else(|| "a list of networks or addresses, as 10.0.0.0/8,fd00::/8".to_owned())
+}
+
+pub(super) fn log_level(text: &str) -> Result<LogLevel, Expected> {
+    Ok(match text {
+        "error" => LogLevel::Error,
+        "warn" => LogLevel::Warn,
+        "info" => LogLevel::Info,
+        "debug" => LogLevel::Debug,
+        "trace" => LogLevel::Trace,
+        _ => return Err("error, warn, info, debug or trace".to_owned()),
+    })
+}
+
+pub(super) fn log_format(text: &str) -> Result<LogFormat, Expected> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("text or json".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units() {
+        for (text, milliseconds) in [
+            ("0", 0),
+            ("500ms", 500),
+            ("2s", 2_000),
+            ("1m", 60_000),
+            ("1h", 3_600_000),
+            ("0s", 0),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for text in [
+            "",
+            "5",
+            "s",
+            "1.5s",
+            "-1s",
+            "1 s",
+            "1d",
+            "99999999999999999999s",
+            "18446744073709551615h",
+        ] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units_or_are_bytes() {
+        for (text, bytes) in [
+            ("1", 1),
+            ("64MiB", 64 << 20),
+            ("2 GiB", 2 << 30),
+            ("10MB", 10_000_000),
+            ("1KiB", 1024),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "0", "MiB", "1.5GiB", "-1", "1XB", "99999999999TiB"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_name_their_host() {
+        for text in ["127.0.0.1:8080", "[::]:0", "0.0.0.0:80", "localhost:8080"] {
+            assert!(address(text).is_ok(), "{text}");
+        }
+        for text in ["", "8080", ":8080", "127.0.0.1", "127.0.0.1:99999", "localhost:http:1"] {
+            assert!(address(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_are_read_whole_or_refused() {
+        assert_eq!(codings("br, gzip"), Ok(vec![Coding::Br, Coding::Gzip]));
+        assert_eq!(codings(""), Ok(vec![]));
+        assert!(codings("br,br").is_err() && codings("deflate").is_err());
+        assert_eq!(origins("*"), Ok(CorsOrigins::Any));
+        assert!(matches!(origins("https://a.example,http://b:8080"), Ok(CorsOrigins::List(list)) if list.len() == 2));
+        for text in [
+            "*,https://a.example",
+            "https://a.example/",
+            "a.example",
+            "https://A.example",
+            "https://",
+        ] {
+            assert!(origins(text).is_err(), "{text}");
+        }
+        assert_eq!(networks("10.0.0.0/8,127.0.0.1").map(|all| all.len()), Ok(2));
+        assert!(networks("10.0.0.0/33").is_err());
+        assert!(header_value("a\r\nb").is_err() && header_value(" ").is_err() && header_value("é").is_err());
+    }
+}

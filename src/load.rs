@@ -1,0 +1,140 @@
+//! One load: source to items to snapshot, with what it took.
+
+use std::time::{Duration, Instant};
+
+use crate::items::{self, DataError, Format, ParseError, ParseOptions};
+use crate::snapshot::{Settings, Snapshot, compile};
+use crate::source::{Input, Revision, Source, SourceError};
+
+/// How many bytes are looked at to tell the format of a source without a name.
+const SNIFF_LENGTH: usize = 1024;
+
+/// How often a source that is changed while it is read is read again.
+const ATTEMPTS_MAX: usize = 5;
+
+/// How data is loaded.
+#[derive(Clone, Debug)]
+pub struct Loading {
+    /// The format, where it does not follow from the source's name or first bytes.
+    pub format: Option<Format>,
+    /// How items are read.
+    pub parse: ParseOptions,
+    /// How answers are made.
+    pub compile: Settings,
+}
+
+/// A loaded snapshot and where it came from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What is to be published.
+    pub snapshot: Snapshot,
+    /// The hash of the bytes that were read.
+    pub revision: Revision,
+    /// The format that was read.
+    pub format: Format,
+    /// Reading and parsing.
+    pub parse_took: Duration,
+    /// Compiling.
+    pub compile_took: Duration,
+}
+
+/// Why there is no new snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The source cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The source can be read and is not what it should be.
+    #[error("{source_name}: {error}\n{}", error.excerpt())]
+    Data {
+        /// The source's name.
+        source_name: String,
+        /// What is wrong, and where.
+        error: DataError,
+    },
+}
+
+impl LoadError {
+    /// The exit code that `sysexits.h` has for it.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Source(error) if error.is_bad_data() => crate::app::EXIT_DATA,
+            Self::Source(_) => crate::app::EXIT_NO_INPUT,
+            Self::Data { .. } => crate::app::EXIT_DATA,
+        }
+    }
+
+    /// What is wrong, without the excerpt of the data that [`Display`](std::fmt::Display) shows.
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Source(error) => error.to_string(),
+            Self::Data { source_name, error } => format!("{source_name}: {error}"),
+        }
+    }
+
+    fn is_change(&self) -> bool {
+        matches!(self, Self::Source(SourceError::Changed { .. }))
+    }
+}
+
+/// Loads what `source` has now. `opened` is given each input before it is read, to watch its progress.
+///
+/// # Errors
+///
+/// If the source cannot be read, or what it holds is not a collection. A source that is changed while it is read is
+/// read again before that is an error.
+pub fn load(source: &Source, loading: &Loading, opened: &dyn Fn(&Input)) -> Result<Loaded, LoadError> {
+    let mut result = load_once(source, loading, opened);
+    for _ in 1..ATTEMPTS_MAX {
+        match &result {
+            Err(error) if error.is_change() => result = load_once(source, loading, opened),
+            _ => break,
+        }
+    }
+    result
+}
+
+fn load_once(source: &Source, loading: &Loading, opened: &dyn Fn(&Input)) -> Result<Loaded, LoadError> {
+    let started = Instant::now();
+    let mut input = source.open()?;
+    opened(&input);
+    let format = match loading
+        .format
+        .or_else(|| source.extension().and_then(|name| Format::from_extension(&name)))
+    {
+        Some(format) => format,
+        None => {
+            let start = input.peek(SNIFF_LENGTH).map_err(SourceError::from_io)?;
+            Format::sniff(start, loading.parse.pointer.is_some())
+        }
+    };
+    let options = ParseOptions {
+        size_hint: input.size_hint(),
+        ..loading.parse.clone()
+    };
+    let items = items::parse(format, &mut input, &options).map_err(|error| match error {
+        ParseError::Io(error) => LoadError::Source(SourceError::from_io(error)),
+        ParseError::Data(error) => LoadError::Data {
+            source_name: source.name(),
+            error,
+        },
+    });
+    // A source that changed meanwhile is read again, whatever was found in the half of it that was read.
+    let revision = match (input.finish(), &items) {
+        (Err(changed @ SourceError::Changed { .. }), _) => return Err(changed.into()),
+        (Err(error), Ok(_)) => return Err(error.into()),
+        (revision, _) => revision,
+    };
+    let items = items?;
+    let revision = revision?;
+    let parse_took = started.elapsed();
+    let started = Instant::now();
+    let snapshot = compile(items, &loading.compile);
+    Ok(Loaded {
+        snapshot,
+        revision,
+        format,
+        parse_took,
+        compile_took: started.elapsed(),
+    })
+}

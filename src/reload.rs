@@ -1,0 +1,200 @@
+//! The way of data at run time: triggers, loads, publishes, and the codings that join later.
+//!
+//! One thread loads, one makes codings. Bad data never replaces good data: whatever goes wrong is logged, counted, and
+//! the snapshot that is served stays.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::load::{LoadError, Loaded, Loading, load};
+use crate::progress::Progress;
+use crate::snapshot::{Publisher, Settings, Snapshot};
+use crate::source::{Revision, Source};
+
+/// How often snapshots that are no longer current are looked at, to be dropped when nobody reads them.
+const RETIRE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Why to look at the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// It seems to have changed.
+    Changed,
+    /// Somebody asked.
+    Requested,
+}
+
+/// Loads, publishes, and loads again.
+#[derive(Debug)]
+pub struct Reloader {
+    source: Source,
+    loading: Loading,
+    publisher: Publisher,
+    encoder: Sender<Arc<Snapshot>>,
+    revision: Option<Revision>,
+    retired: Vec<Arc<Snapshot>>,
+}
+
+impl Reloader {
+    /// Prepares to load `source`; starts the thread that makes codings.
+    pub fn new(source: Source, loading: Loading, publisher: Publisher) -> Self {
+        let encoder = spawn_encoder(loading.compile.clone(), publisher.clone());
+        Self {
+            source,
+            loading,
+            publisher,
+            encoder,
+            revision: None,
+            retired: Vec::new(),
+        }
+    }
+
+    /// The file that may change, if the source is one.
+    pub fn watchable(&self) -> Option<PathBuf> {
+        self.source.watchable().map(Path::to_owned)
+    }
+
+    /// The first load: there is no last good snapshot yet, so an error is the caller's.
+    ///
+    /// # Errors
+    ///
+    /// If the source cannot be read, or is not a collection.
+    pub fn load_first(&mut self) -> Result<(), LoadError> {
+        let started = Instant::now();
+        let progress = Progress::start(self.source.name());
+        let loaded = load(&self.source, &self.loading, &|input| progress.follow(input))?;
+        drop(progress);
+        tracing::info!(
+            snapshot = loaded.snapshot.id(),
+            items = loaded.snapshot.items_count(),
+            bytes = loaded.snapshot.bytes(),
+            milliseconds = milliseconds(started),
+            source = self.source.name(),
+            format = %loaded.format,
+            "loaded"
+        );
+        if let Some(reason) = loaded.snapshot.no_ids_reason() {
+            tracing::warn!("{reason}: /items is served, /items/{{id}} is off");
+        }
+        self.publish(loaded);
+        Ok(())
+    }
+
+    /// Loads at each trigger, until there can be no more.
+    pub fn run(mut self, triggers: &Receiver<Trigger>) {
+        loop {
+            let trigger = if self.retired.is_empty() {
+                triggers.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                triggers.recv_timeout(RETIRE_INTERVAL)
+            };
+            match trigger {
+                Ok(first) => {
+                    // What came meanwhile is served by the same load.
+                    let requested = triggers
+                        .try_iter()
+                        .fold(first, |all, next| if next == Trigger::Requested { next } else { all });
+                    self.reload(requested);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            // Dropped here and not by the worker that happens to be the last to let go: it may be hundreds of
+            // megabytes.
+            self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+        }
+    }
+
+    fn reload(&mut self, trigger: Trigger) {
+        let started = Instant::now();
+        let before = self.publisher.current();
+        match self.load_if_changed() {
+            Ok(Some(loaded)) if loaded.snapshot.id() != before.id() => {
+                tracing::info!(
+                    old_snapshot = before.id(),
+                    snapshot = loaded.snapshot.id(),
+                    items = loaded.snapshot.items_count(),
+                    bytes = loaded.snapshot.bytes(),
+                    milliseconds = milliseconds(started),
+                    "reloaded"
+                );
+                if let Some(reason) = loaded.snapshot.no_ids_reason() {
+                    tracing::warn!("{reason}: /items is served, /items/{{id}} is off");
+                }
+                self.publish(loaded);
+            }
+            Ok(unchanged) => {
+                if let Some(loaded) = unchanged {
+                    self.revision = Some(loaded.revision);
+                }
+                let milliseconds = milliseconds(started);
+                match trigger {
+                    Trigger::Requested => tracing::info!(snapshot = before.id(), milliseconds, "unchanged"),
+                    Trigger::Changed => tracing::debug!(snapshot = before.id(), milliseconds, "unchanged"),
+                }
+            }
+            Err(error) => tracing::error!(
+                error = error.summary(),
+                kept_snapshot = before.id(),
+                milliseconds = milliseconds(started),
+                "reload failed; the last good snapshot stays"
+            ),
+        }
+    }
+
+    /// Reads the bytes only, as long as they are those of the current snapshot.
+    fn load_if_changed(&self) -> Result<Option<Loaded>, LoadError> {
+        if self.revision.is_some() && self.source.revision().ok().flatten() == self.revision {
+            return Ok(None);
+        }
+        load(&self.source, &self.loading, &|_| {}).map(Some)
+    }
+
+    fn publish(&mut self, loaded: Loaded) {
+        self.revision = Some(loaded.revision);
+        let is_encoded = loaded.snapshot.is_encoded();
+        self.retired.push(self.publisher.publish(loaded.snapshot));
+        if !is_encoded {
+            // The encoder ends only with the process.
+            let _ = self.encoder.send(self.publisher.current());
+        }
+    }
+}
+
+fn milliseconds(started: Instant) -> u64 {
+    started.elapsed().as_millis() as u64
+}
+
+/// Makes the codings of the newest snapshot that has none; passes over those that are not current any more.
+fn spawn_encoder(settings: Settings, publisher: Publisher) -> Sender<Arc<Snapshot>> {
+    let (sender, snapshots) = channel::<Arc<Snapshot>>();
+    let encode = move || {
+        while let Ok(first) = snapshots.recv() {
+            let snapshot = snapshots.try_iter().last().unwrap_or(first);
+            let started = Instant::now();
+            let encoded = snapshot.encoded(&settings, lower_priority);
+            if publisher.replace(&snapshot, encoded).is_ok() {
+                tracing::info!(
+                    snapshot = snapshot.id(),
+                    milliseconds = milliseconds(started),
+                    "encoded"
+                );
+            }
+        }
+    };
+    thread::Builder::new()
+        .name("janus-encode".to_owned())
+        .spawn(encode)
+        .expect("a thread can be started");
+    sender
+}
+
+/// Makes this thread the last to be given a core: encoding must not take time from answers.
+fn lower_priority() {
+    const LEAST: i32 = 19;
+    // Of the calling thread alone, on Linux (setpriority(2), "C library/kernel differences"). That it fails is no
+    // reason not to encode.
+    let _ = rustix::process::setpriority_process(None, LEAST);
+}

@@ -1,0 +1,222 @@
+//! Configuration: precedence, validation, and what errors say.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use janus::config::{Config, ConfigError, SETTINGS, Sources, markdown, resolve};
+use janus::source::Location;
+
+fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect()
+}
+
+fn config(flags: &[(&str, &str)], variables: &[(&str, &str)], file: Option<&str>) -> Result<Config, ConfigError> {
+    let file = file.map(|text| ("janus.toml".into(), text.to_owned()));
+    resolve(&Sources {
+        flags: map(flags),
+        variables: map(variables),
+        file,
+    })
+}
+
+#[test]
+fn the_defaults_are_safe() {
+    let config = config(&[], &[], None).unwrap();
+    assert_eq!(config.data, Location::Sample);
+    assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
+    assert_eq!(config.admin_listen, None);
+    assert_eq!(
+        (config.drain_delay, config.shutdown_timeout),
+        (Duration::ZERO, Duration::from_secs(30))
+    );
+    assert!(config.watch && config.lane && !config.access_log && config.workers >= 1);
+}
+
+#[test]
+fn a_flag_beats_a_variable_and_a_variable_the_file() {
+    let (flag, variable, file) = ([("workers", "1")], [("JANUS_WORKERS", "2")], Some("workers = 3"));
+    assert_eq!(config(&flag, &variable, file).unwrap().workers, 1);
+    assert_eq!(config(&[], &variable, file).unwrap().workers, 2);
+    assert_eq!(config(&[], &[], file).unwrap().workers, 3);
+}
+
+#[test]
+fn watching_is_one_setting_in_two_forms() {
+    let file = [("data", "a.json")];
+    assert!(
+        !config(&[("data", "a.json"), ("no-watch", "true")], &[], None)
+            .unwrap()
+            .watch
+    );
+    assert!(!config(&file, &[("JANUS_WATCH", "false")], None).unwrap().watch);
+    assert!(
+        config(
+            &[("data", "a.json"), ("watch", "true")],
+            &[("JANUS_NO_WATCH", "1")],
+            None
+        )
+        .unwrap()
+        .watch
+    );
+    assert!(
+        config(&file, &[("JANUS_NO_WATCH", "0")], Some("watch = false"))
+            .unwrap()
+            .watch
+    );
+}
+
+#[test]
+fn port_sets_the_port_of_all_but_the_flag() {
+    let listen =
+        |flags: &[(&str, &str)], variables: &[(&str, &str)]| config(flags, variables, None).unwrap().listen.to_string();
+    assert_eq!(listen(&[], &[("PORT", "9000")]), "127.0.0.1:9000");
+    assert_eq!(
+        listen(&[], &[("PORT", "9000"), ("JANUS_LISTEN", "0.0.0.0:8080")]),
+        "0.0.0.0:9000"
+    );
+    assert_eq!(
+        listen(&[("listen", "127.0.0.1:7000")], &[("PORT", "9000")]),
+        "127.0.0.1:7000"
+    );
+}
+
+#[track_caller]
+fn check_refused(
+    flags: &[(&str, &str)],
+    variables: &[(&str, &str)],
+    file: Option<&str>,
+    exit_code: u8,
+    messages: &[&str],
+) {
+    let error = config(flags, variables, file).unwrap_err();
+    let text = error.to_string();
+    assert_eq!(error.exit_code(), exit_code, "{text}");
+    for message in messages {
+        assert!(text.contains(message), "{message:?} is not in {text}");
+    }
+}
+
+#[test]
+fn a_bad_value_is_named_with_its_flag_variable_and_origin() {
+    for (name, value) in [
+        ("workers", "many"),
+        ("workers", "0"),
+        ("listen", "nowhere"),
+        ("encodings", "deflate"),
+        ("drain-delay", "5"),
+        ("max-data-bytes", "64Mib"),
+        ("cors-origin", "https://a.example/"),
+        ("trusted-proxies", "10.0.0.0/99"),
+        ("log-level", "loud"),
+        ("log-format", "xml"),
+        ("cache-control", ""),
+        ("pointer", "data"),
+        ("format", "xml"),
+        ("csv-types", "yes"),
+        ("id-field", ""),
+        ("poll-interval", "1ms"),
+        ("access-log", "on"),
+        ("no-lane", "x"),
+    ] {
+        let flag = format!("--{name}");
+        let variable = format!("JANUS_{}", name.replace('-', "_").to_uppercase());
+        let value_shown = format!("{value:?}");
+        let messages = [flag.as_str(), variable.as_str(), value_shown.as_str()];
+        check_refused(&[(name, value)], &[], None, 2, &messages);
+        check_refused(&[], &[(&variable, value)], None, 78, &messages);
+        check_refused(&[], &[(&variable, value)], None, 78, &["[the environment]"]);
+        let file = format!("\n{name} = {value:?}");
+        check_refused(&[], &[], Some(&file), 78, &[&flag, &value_shown, "janus.toml, line 2"]);
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_reported_together() {
+    check_refused(
+        &[("workers", "x")],
+        &[("JANUS_LISTEN", "y")],
+        Some("encodings = \"z\""),
+        2,
+        &["\"x\"", "\"y\"", "\"z\""],
+    );
+}
+
+#[test]
+fn what_is_no_setting_is_refused_with_the_nearest() {
+    check_refused(
+        &[],
+        &[],
+        Some("worker = 3"),
+        78,
+        &["\"worker\" is no setting", "workers", "line 1"],
+    );
+    check_refused(
+        &[],
+        &[("JANUS_WORKER", "3")],
+        None,
+        78,
+        &["JANUS_WORKER is no setting", "JANUS_WORKERS"],
+    );
+    check_refused(&[], &[], Some("workers = {}"), 78, &["workers", "line 1"]);
+    check_refused(&[], &[], Some("workers ="), 78, &["janus.toml"]);
+    // What Kubernetes makes for a Service of this name, and others' own.
+    let variables = [
+        ("JANUS_PORT", "tcp://10.0.0.1:80"),
+        ("JANUS_SERVICE_HOST", "10.0.0.1"),
+        ("JANUS_PORT_80_TCP", "x"),
+    ];
+    config(&[], &variables, None).unwrap();
+}
+
+#[test]
+fn contradictions_are_refused() {
+    check_refused(
+        &[("admin-listen", "127.0.0.1:8080")],
+        &[],
+        None,
+        2,
+        &["--admin-listen", "main address"],
+    );
+    check_refused(&[("watch", "true")], &[], None, 2, &["--watch"]);
+    check_refused(
+        &[("data", "-"), ("poll-interval", "1s")],
+        &[],
+        None,
+        2,
+        &["--poll-interval"],
+    );
+    check_refused(&[("format", "csv"), ("pointer", "/a")], &[], None, 2, &["--pointer"]);
+    check_refused(
+        &[("format", "json"), ("csv-types", "true")],
+        &[],
+        None,
+        2,
+        &["--csv-types"],
+    );
+    config(&[("listen", "127.0.0.1:0"), ("admin-listen", "127.0.0.1:0")], &[], None).unwrap();
+}
+
+#[test]
+fn a_file_has_lists_numbers_and_booleans_too() {
+    let file = "encodings = [\"gzip\", \"br\"]\nworkers = 2\naccess-log = true\ndrain-delay = \"2s\"\n";
+    let config = config(&[], &[], Some(file)).unwrap();
+    assert_eq!(
+        (config.encodings.len(), config.workers, config.access_log),
+        (2, 2, true)
+    );
+    assert_eq!(config.drain_delay, Duration::from_secs(2));
+}
+
+#[test]
+fn the_document_lists_every_setting() {
+    let document = std::fs::read_to_string("docs/configuration.md").unwrap();
+    assert!(
+        document.contains(&markdown()),
+        "docs/configuration.md is to hold this table:\n{}",
+        markdown()
+    );
+    assert!(SETTINGS.iter().all(|setting| !setting.help.contains('|')));
+}
