@@ -1,0 +1,86 @@
+//! Bytes to items, beside serde_json into values and simd-json's tape.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use janus::items::{Format, ParseOptions, parse};
+use janus::snapshot::{Settings, compile};
+
+#[path = "support/generate.rs"]
+mod generate;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const SEED: u64 = 1;
+
+/// As in the goal that `docs/benchmarks.md` states.
+const ITEMS: usize = 1_000_000;
+
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty())
+}
+
+fn bench_parse(criterion: &mut Criterion) {
+    let text = generate::ndjson(SEED, ITEMS);
+    let array = [b"[", &lines(&text).collect::<Vec<_>>().join(&b",\n"[..])[..], b"]"].concat();
+    let options = ParseOptions {
+        size_hint: Some(text.len() as u64),
+        ..ParseOptions::default()
+    };
+    let settings = Settings {
+        codings: Vec::new(),
+        cache_control: "no-cache".to_owned(),
+        version: "0",
+    };
+
+    let items = parse(Format::Ndjson, &text[..], &options).expect("generated items are good");
+    assert_eq!((items.len(), items.find("999999")), (ITEMS, Some(ITEMS - 1)));
+    assert_eq!(
+        parse(Format::Json, &array[..], &options)
+            .expect("the same items")
+            .arena(),
+        items.arena()
+    );
+    drop(items);
+
+    let mut group = criterion.benchmark_group("parse");
+    group.sample_size(10);
+    group.throughput(Throughput::Bytes(text.len() as u64));
+    group.bench_function("ndjson", |bencher| {
+        bencher.iter(|| parse(Format::Ndjson, black_box(&text[..]), &options))
+    });
+    group.bench_function("ndjson, with compile", |bencher| {
+        bencher.iter(|| {
+            let items = parse(Format::Ndjson, black_box(&text[..]), &options).expect("generated items are good");
+            compile(items, &settings)
+        });
+    });
+    group.bench_function("json", |bencher| {
+        bencher.iter(|| parse(Format::Json, black_box(&array[..]), &options))
+    });
+    group.bench_function("peer: simd-json, a tape a line", |bencher| {
+        let mut line_copy = Vec::new();
+        let mut buffers = simd_json::Buffers::default();
+        bencher.iter(|| {
+            for line in lines(black_box(&text)) {
+                line_copy.clear();
+                line_copy.extend_from_slice(line);
+                black_box(
+                    simd_json::to_tape_with_buffers(&mut line_copy, &mut buffers).expect("generated items are JSON"),
+                );
+            }
+        });
+    });
+    group.bench_function("peer: serde_json into values", |bencher| {
+        bencher.iter(|| {
+            lines(black_box(&text))
+                .map(|line| serde_json::from_slice(line).expect("generated items are JSON"))
+                .collect::<Vec<serde_json::Value>>()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, bench_parse);
+criterion_main!(benches);
