@@ -108,6 +108,7 @@ pub(super) fn read_text(tree: &dyn Tree, path: &str) -> Result<String, SensorErr
 pub struct Sensors {
     temperatures: Vec<TemperatureSensor>,
     errors: Vec<ErrorSensor>,
+    is_temperature_withheld: bool,
 }
 
 /// What one pass over the sensors gave.
@@ -125,16 +126,23 @@ impl Sensors {
     /// Looks for every sensor below `tree`. In a virtual machine CPU temperatures are left out unless `trust_vm`.
     #[must_use]
     pub fn discover(tree: &dyn Tree, trust_vm: bool) -> Self {
-        let is_trusted = trust_vm || !cpu_temperature::is_virtual_machine(tree);
-        let temperatures = if is_trusted {
-            cpu_temperature::discover(tree)
-        } else {
+        let is_temperature_withheld = !trust_vm && cpu_temperature::is_virtual_machine(tree);
+        let temperatures = if is_temperature_withheld {
             Vec::new()
+        } else {
+            cpu_temperature::discover(tree)
         };
         Self {
             temperatures,
             errors: disk_errors::discover(tree),
+            is_temperature_withheld,
         }
+    }
+
+    /// Whether CPU temperatures were left out because this is a virtual machine that is not trusted.
+    #[must_use]
+    pub fn is_temperature_withheld(&self) -> bool {
+        self.is_temperature_withheld
     }
 
     /// Reads every sensor once.
