@@ -99,15 +99,21 @@ fn directories_below(directory: &Path) -> Vec<PathBuf> {
 fn the_kernel_saw_only_names_of_nvme_and_drivetemp_opened() {
     const NVME: &str = "sys/devices/pci0000:00/0000:00:1d.0/0000:03:00.0/nvme/nvme0";
     const DISK: &str = "sys/devices/pci0000:00/0000:00:17.0/ata1/host0/target0:0:0/0:0:0:0";
-    let machine = MachineDir::of_fixture("two_socket_intel");
-    let mut watched = directories_below(&machine.path(NVME));
-    watched.extend(directories_below(&machine.path(DISK)));
-    let opened = opened_by(&watched, || discover_and_read(&machine.tree()));
-    let expected = [
-        format!("{NVME}/hwmon/hwmon0/name"),
-        format!("{DISK}/hwmon/hwmon1/name"),
-        // A number that the SCSI layer keeps in memory; the one file of a disk that is read.
-        format!("{DISK}/ioerr_cnt"),
-    ];
-    assert_eq!(opened, expected.iter().map(|path| machine.path(path)).collect());
+    let check = |fixture: &str, expected: &[&str]| {
+        let machine = MachineDir::of_fixture(fixture);
+        let mut watched = directories_below(&machine.path(NVME));
+        watched.extend(directories_below(&machine.path(DISK)));
+        let opened = opened_by(&watched, || discover_and_read(&machine.tree()));
+        assert_eq!(
+            opened,
+            expected.iter().map(|path| machine.path(path)).collect(),
+            "{fixture}"
+        );
+    };
+    // Of a disk one file is read: the number of errors, which the SCSI layer keeps in memory.
+    let (nvme, drivetemp) = (format!("{NVME}/hwmon/hwmon0/name"), format!("{DISK}/hwmon/hwmon1/name"));
+    check("two_socket_intel", &[&nvme, &drivetemp, &format!("{DISK}/ioerr_cnt")]);
+    // The chips of the drives are the only ones: still nothing of them is taken for a processor.
+    let (nvme, drivetemp) = (format!("{NVME}/hwmon/hwmon5/name"), format!("{DISK}/hwmon/hwmon6/name"));
+    check("thermal_zones", &[&nvme, &drivetemp]);
 }
