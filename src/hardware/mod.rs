@@ -6,7 +6,7 @@
 //! and not NaN. No request and no scrape reads a sensor; one named thread does, and it alone waits if one hangs.
 //!
 //! In the order of the way of a reading: [`tree`] opens the files, [`cpu_temperature`] and [`disk_errors`] know them,
-//! [`sensors`] is what was found and read, the [`sampler`] decides when, [`series`] names it, and the [`publisher`]
+//! [`sensors`] is what was found and read, the [`sampler`] decides when, [`series`] names it, and a private publisher
 //! records it. [`manifest`] and [`simulated`] are machines written down as text.
 
 use std::{path::PathBuf, time::Duration};
@@ -14,7 +14,7 @@ use std::{path::PathBuf, time::Duration};
 pub mod cpu_temperature;
 pub mod disk_errors;
 pub mod manifest;
-pub mod publisher;
+mod publisher;
 pub mod sampler;
 pub mod sensors;
 pub mod series;

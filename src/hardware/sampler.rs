@@ -21,12 +21,13 @@ use tracing::{debug, info, warn};
 
 use super::{
     HardwareConfig, Mode,
-    publisher::{Publisher, SeriesSink},
+    publisher::Publisher,
     sensors::{Readings, Sensors, Source},
     series::SeriesOfReadings,
     simulated,
     tree::{HostTree, Tree},
 };
+use crate::metrics::Registry;
 
 /// The shortest interval between two samples: some drivers renew their value once a second
 /// (kernel: `drivers/hwmon/coretemp.c`).
@@ -75,13 +76,13 @@ impl Sampler {
     ///
     /// # Errors
     /// When the interval is too short and when the system has no thread to give.
-    pub fn start(config: HardwareConfig, sink: Box<dyn SeriesSink>) -> Result<Self, SamplerError> {
+    pub fn start(config: HardwareConfig, registry: Arc<Registry>) -> Result<Self, SamplerError> {
         let HardwareConfig { interval, .. } = config;
         if interval < INTERVAL_MIN {
             return Err(SamplerError::IntervalTooShort { interval });
         }
         let (stop, stopped) = mpsc::channel();
-        let sampler = Self::start_at(Ticks::new(interval, stopped), config, sink)?;
+        let sampler = Self::start_at(Ticks::new(interval, stopped), config, registry)?;
         Ok(Self {
             _stop: Some(stop),
             ..sampler
@@ -96,7 +97,7 @@ impl Sampler {
     pub fn start_at(
         moments: impl Iterator<Item = Moment> + Send + 'static,
         config: HardwareConfig,
-        sink: Box<dyn SeriesSink>,
+        registry: Arc<Registry>,
     ) -> Result<Self, SamplerError> {
         let first = Arc::new(FirstSample::default());
         let tree: Box<dyn Tree> = match config.mode {
@@ -111,7 +112,7 @@ impl Sampler {
             }
         };
         let series = SeriesOfReadings::new(config.device_label, config.mode == Mode::Simulated);
-        let mut sampling = Sampling::new(tree, config.trust_vm, series, Publisher::new(sink));
+        let mut sampling = Sampling::new(tree, config.trust_vm, series, Publisher::new(registry));
         let taken = Arc::clone(&first);
         let sample = move || {
             for moment in moments {
@@ -233,7 +234,7 @@ impl Sampling {
         }
         self.report(&readings);
         self.publisher
-            .publish(self.series.after_sample(&readings, now.unix_seconds));
+            .publish(&self.series.after_sample(&readings, now.unix_seconds));
     }
 
     fn discover(&mut self, now: Moment) {

@@ -117,6 +117,17 @@ pub enum Value {
     Counter(u64),
 }
 
+impl Value {
+    /// What the metric is that has this value.
+    #[must_use]
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::Gauge(_) => Kind::Gauge,
+            Self::Counter(_) => Kind::Counter,
+        }
+    }
+}
+
 /// Makes series of readings, and keeps the totals of the counters from one sample to the next.
 #[derive(Debug)]
 pub struct SeriesOfReadings {

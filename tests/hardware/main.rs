@@ -6,4 +6,5 @@
 mod machine;
 mod opens;
 mod readings;
+mod rig;
 mod sampler;

@@ -1,195 +1,31 @@
-//! The sampling thread, driven by moments that the tests choose.
+//! The sampling thread, driven by moments that the tests choose, and what it publishes in a real registry.
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::Write,
-    sync::{
-        Arc, Mutex,
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
-    },
+    sync::{Arc, Mutex},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use janus::hardware::{
-    DeviceLabel, HardwareConfig, Mode, Sampler, SamplerError,
-    publisher::SeriesSink,
-    sampler::{Moment, THREAD_NAME},
-    series::{SeriesId, Value},
+use janus::{
+    hardware::{DeviceLabel, HardwareConfig, Mode, Sampler, SamplerError, series::FAMILIES},
+    metrics::{Format, Registry},
 };
 use rustix::fs::{CWD, FileType, Mode as FileMode, mknodat};
 
-use crate::machine::MachineDir;
+use crate::{
+    machine::MachineDir,
+    rig::{PATIENCE, Rig, config_of, exposed},
+};
 
-/// How long a thread that works may take before the test calls it stuck.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// When the clocks of these tests began.
-const EPOCH: f64 = 1_700_000_000.0;
-
-/// The published series, as lines; and a sender that is dropped when the thread has ended.
-#[derive(Clone, Default)]
-struct Shown(Arc<Mutex<BTreeMap<String, String>>>);
-
-struct ShowingSink {
-    shown: Shown,
-    _ended: Sender<()>,
-}
-
-impl SeriesSink for ShowingSink {
-    fn set(&mut self, id: &SeriesId, value: Value) {
-        assert_eq!(
-            thread::current().name(),
-            Some(THREAD_NAME),
-            "only the named thread publishes"
-        );
-        let value = match value {
-            Value::Gauge(value) => value.to_string(),
-            Value::Counter(total) => total.to_string(),
-        };
-        self.shown
-            .0
-            .lock()
-            .expect("nothing panicked with it")
-            .insert(line(id), value);
-    }
-
-    fn hide(&mut self, id: &SeriesId) {
-        let was = self.shown.0.lock().expect("nothing panicked with it").remove(&line(id));
-        assert!(was.is_some(), "{id:?} was shown");
-    }
-}
-
-fn line(id: &SeriesId) -> String {
-    let labels: Vec<_> = id
-        .labels
-        .iter()
-        .map(|(name, value)| format!("{name}={value:?}"))
-        .collect();
-    if labels.is_empty() {
-        id.name.to_owned()
-    } else {
-        format!("{}{{{}}}", id.name, labels.join(","))
-    }
-}
-
-impl Shown {
-    fn sink(&self) -> (Box<dyn SeriesSink>, Receiver<()>) {
-        let (ended, has_ended) = mpsc::channel();
-        (
-            Box::new(ShowingSink {
-                shown: self.clone(),
-                _ended: ended,
-            }),
-            has_ended,
-        )
-    }
-
-    /// The lines of the series whose name begins so.
-    fn lines(&self, prefix: &str) -> Vec<String> {
-        let shown = self.0.lock().expect("nothing panicked with it");
-        let wanted = shown.iter().filter(|(series, _)| series.starts_with(prefix));
-        wanted.map(|(series, value)| format!("{series} {value}")).collect()
-    }
-}
-
-/// Moments that a test sends; it is told when the thread is done with the last and asks for the next.
-struct Steps {
-    asks: Sender<()>,
-    moments: Receiver<Moment>,
-}
-
-impl Iterator for Steps {
-    type Item = Moment;
-
-    fn next(&mut self) -> Option<Moment> {
-        // The test may have ended: then there is no moment either.
-        let _ = self.asks.send(());
-        self.moments.recv().ok()
-    }
-}
-
-/// A sampler on a fixture machine, and the clock it goes by.
-struct Rig {
-    machine: MachineDir,
-    sampler: Option<Sampler>,
-    shown: Shown,
-    moments: Sender<Moment>,
-    asked: Receiver<()>,
-    has_ended: Receiver<()>,
-}
-
-impl Rig {
-    fn on(fixture: &str) -> Self {
-        let machine = MachineDir::of_fixture(fixture);
-        let (moments, received) = mpsc::channel();
-        let (asks, asked) = mpsc::channel();
-        let shown = Shown::default();
-        let (sink, has_ended) = shown.sink();
-        let steps = Steps {
-            asks,
-            moments: received,
-        };
-        let sampler = Sampler::start_at(steps, config_of(&machine), sink).expect("a thread");
-        let rig = Self {
-            machine,
-            sampler: Some(sampler),
-            shown,
-            moments,
-            asked,
-            has_ended,
-        };
-        rig.await_idle();
-        rig
-    }
-
-    /// Takes one sample, so many seconds after the first was due.
-    fn sample(&self, seconds: u64) {
-        self.begin_sample(seconds);
-        self.await_idle();
-    }
-
-    fn begin_sample(&self, seconds: u64) {
-        let elapsed = Duration::from_secs(seconds);
-        let moment = Moment {
-            elapsed,
-            unix_seconds: EPOCH + elapsed.as_secs_f64(),
-        };
-        self.moments.send(moment).expect("the thread runs");
-    }
-
-    fn await_idle(&self) {
-        self.asked
-            .recv_timeout(PATIENCE)
-            .expect("the thread asks for the next moment");
-    }
-
-    fn write(&self, path: &str, content: &str) {
-        let path = self.machine.path(path);
-        fs::create_dir_all(path.parent().expect("is below a directory")).expect("can be created");
-        fs::write(path, content).expect("can be written");
-    }
-
-    fn check(&self, prefix: &str, expected: &[&str]) {
-        assert_eq!(self.shown.lines(prefix), expected, "{prefix}");
-    }
-}
-
-fn config_of(machine: &MachineDir) -> HardwareConfig {
-    HardwareConfig {
-        sysfs_root: machine.path("sys"),
-        procfs_root: machine.path("proc"),
-        ..HardwareConfig::default()
-    }
-}
-
-fn assert_ended(has_ended: &Receiver<()>) {
-    assert_eq!(
-        has_ended.recv_timeout(PATIENCE),
-        Err(RecvTimeoutError::Disconnected),
-        "the thread has ended"
-    );
+/// Starts the sampler by the system's clocks.
+fn start(config: HardwareConfig) -> (Sampler, Arc<Registry>) {
+    let registry = Arc::new(Registry::new());
+    (
+        Sampler::start(config, Arc::clone(&registry)).expect("a thread"),
+        registry,
+    )
 }
 
 const SDB: &str = "sys/devices/pci0000:00/0000:00:17.0/ata2/host1/target1:0:0/1:0:0:0";
@@ -235,11 +71,7 @@ fn the_first_sample_is_waited_for() {
     assert!(!sampler.wait_first(Duration::ZERO), "no moment has come");
     rig.begin_sample(0);
     assert!(sampler.wait_first(PATIENCE));
-    assert_eq!(
-        rig.shown.lines("cpu_temperature_celsius"),
-        ["cpu_temperature_celsius 61"],
-        "published before it is told"
-    );
+    rig.check("cpu_temperature", &["cpu_temperature_celsius 61"]);
 }
 
 #[test]
@@ -345,9 +177,7 @@ fn a_read_that_hangs_holds_up_nothing_but_its_thread() {
     fifo.write_all(b"47000\n").expect("the thread still reads");
     drop(fifo);
     rig.await_idle();
-    let Rig { moments, has_ended, .. } = rig;
-    drop(moments);
-    assert_ended(&has_ended);
+    rig.end();
 }
 
 #[test]
@@ -372,41 +202,47 @@ fn while_a_read_hangs_the_timestamp_stands_still() {
 #[test]
 fn by_the_systems_clocks_the_first_sample_comes_at_once_and_dropping_ends_the_thread() {
     let machine = MachineDir::of_fixture("two_socket_epyc");
-    let shown = Shown::default();
-    let (sink, has_ended) = shown.sink();
     let hour = Duration::from_secs(3600);
     let config = HardwareConfig {
         interval: hour,
         device_label: DeviceLabel::Kernel,
         ..config_of(&machine)
     };
-    let sampler = Sampler::start(config, sink).expect("a thread");
+    let (sampler, registry) = start(config);
     assert!(sampler.wait_first(PATIENCE));
-    assert_eq!(shown.lines("cpu_temperature"), ["cpu_temperature_celsius 51.625"]);
+    assert_eq!(
+        exposed(&registry, "cpu_temperature"),
+        ["cpu_temperature_celsius 51.625"]
+    );
     drop(sampler);
-    assert_ended(&has_ended);
+    // The thread holds the registry until it ends.
+    let dropped = Instant::now();
+    while Arc::strong_count(&registry) > 1 {
+        assert!(dropped.elapsed() < PATIENCE, "the thread has ended");
+        thread::yield_now();
+    }
 }
 
 #[test]
 fn a_simulation_is_labelled_on_every_sensor_series() {
-    let shown = Shown::default();
-    let (sink, _has_ended) = shown.sink();
-    let config = HardwareConfig {
+    let (sampler, registry) = start(HardwareConfig {
         mode: Mode::Simulated,
         ..HardwareConfig::default()
-    };
-    let sampler = Sampler::start(config, sink).expect("a thread");
+    });
     assert!(sampler.wait_first(PATIENCE));
-    for line in shown.lines("") {
+    for line in exposed(&registry, "") {
         assert_eq!(
             line.contains("simulated=\"true\""),
             !line.starts_with("janus_hardware_"),
             "{line}"
         );
     }
-    assert_eq!(shown.lines("janus_hardware_simulated"), ["janus_hardware_simulated 1"]);
     assert_eq!(
-        shown.lines("cpu_temperature"),
+        exposed(&registry, "janus_hardware_simulated"),
+        ["janus_hardware_simulated 1"]
+    );
+    assert_eq!(
+        exposed(&registry, "cpu_temperature"),
         ["cpu_temperature_celsius{simulated=\"true\"} 50"]
     );
 }
@@ -420,19 +256,12 @@ fn only_a_simulation_warns_at_start_that_nothing_is_measured() {
             .with_writer(move || writer.clone())
             .with_ansi(false)
             .finish();
-        let (sink, _has_ended) = Shown::default().sink();
         let machine = MachineDir::of_fixture("two_socket_intel");
         tracing::subscriber::with_default(subscriber, || {
-            drop(
-                Sampler::start(
-                    HardwareConfig {
-                        mode,
-                        ..config_of(&machine)
-                    },
-                    sink,
-                )
-                .expect("a thread"),
-            );
+            drop(start(HardwareConfig {
+                mode,
+                ..config_of(&machine)
+            }));
         });
         let log = String::from_utf8(log.0.lock().expect("nothing panicked with it").clone()).expect("is UTF-8");
         let warns = log.contains("WARN") && log.contains("hardware sensors are simulated");
@@ -459,36 +288,63 @@ impl Write for Log {
 
 #[test]
 fn switched_off_there_is_no_thread_and_no_series() {
-    let shown = Shown::default();
-    let (sink, has_ended) = shown.sink();
-    let sampler = Sampler::start(
-        HardwareConfig {
-            mode: Mode::Off,
-            ..HardwareConfig::default()
-        },
-        sink,
-    )
-    .expect("nothing");
+    let (sampler, registry) = start(HardwareConfig {
+        mode: Mode::Off,
+        ..HardwareConfig::default()
+    });
     assert!(sampler.wait_first(Duration::ZERO), "there is nothing to wait for");
-    assert_ended(&has_ended);
-    assert_eq!(shown.lines(""), [""; 0]);
+    assert_eq!(Arc::strong_count(&registry), 1, "no thread holds it");
+    assert_eq!(exposed(&registry, ""), [""; 0]);
 }
 
 #[test]
 fn an_interval_below_a_second_is_refused() {
-    let (sink, _has_ended) = Shown::default().sink();
     let interval = Duration::from_millis(999);
-    let refused = Sampler::start(
-        HardwareConfig {
-            interval,
-            ..HardwareConfig::default()
-        },
-        sink,
-    );
-    let error = refused.expect_err("is too short");
+    let config = HardwareConfig {
+        interval,
+        ..HardwareConfig::default()
+    };
+    let error = Sampler::start(config, Arc::new(Registry::new())).expect_err("is too short");
     assert!(matches!(error, SamplerError::IntervalTooShort { .. }));
     assert_eq!(
         error.to_string(),
         "the interval between samples is 999ms; the least is 1s"
     );
+}
+
+#[test]
+fn a_registry_that_is_full_leaves_out_what_is_too_much_and_samples_go_on() {
+    let machine = MachineDir::of_fixture("two_socket_intel");
+    // Three are the registry's own, in which it counts refusals.
+    let registry = Arc::new(Registry::with_max_series(3 + 4));
+    let config = HardwareConfig {
+        interval: Duration::from_secs(3600),
+        ..config_of(&machine)
+    };
+    let sampler = Sampler::start(config, Arc::clone(&registry)).expect("a thread");
+    assert!(sampler.wait_first(PATIENCE), "the sample is finished");
+    // The first four by name: two packages, the processor and the disk. Refused are the other six.
+    assert_eq!(exposed(&registry, "janus_hardware"), [""; 0]);
+    assert_eq!(exposed(&registry, "").len(), 4);
+}
+
+#[test]
+fn every_metric_is_described() {
+    let (sampler, registry) = start(HardwareConfig {
+        mode: Mode::Simulated,
+        ..HardwareConfig::default()
+    });
+    assert!(sampler.wait_first(PATIENCE));
+    let mut text = Vec::new();
+    registry.render(Format::OpenMetrics, &mut text);
+    let text = String::from_utf8(text).expect("an exposition is UTF-8");
+    for family in FAMILIES {
+        let name = family.name.strip_suffix("_total").unwrap_or(family.name);
+        assert!(
+            text.contains(&format!("# HELP {name} {}\n", family.help)),
+            "{name} in {text}"
+        );
+        let unit = family.unit.map(|unit| format!("# UNIT {name} {unit}\n"));
+        assert!(unit.is_none_or(|unit| text.contains(&unit)), "{name} in {text}");
+    }
 }
