@@ -1,1 +1,30 @@
-//! metrics.
+//! The recorder: numbers that the program counts, and their exposition for Prometheus.
+//!
+//! A program makes one [`Registry`], registers handles in it and records with them; each recording thread writes
+//! cells of its own, so to record waits for nobody. A scrape sums the cells and renders them in a [`Format`].
+//! Libraries that use the `metrics` facade land in the same registry through [`Recorder`].
+//!
+//! The way of a number: a handle ([`Counter`], [`Histogram`]) finds the thread's `shard` and adds to a `cell` of it;
+//! `registry` sums the shards and `exposition` writes them down. `catalogue`, `series` and `table` are the way of a
+//! name. `process` reads what the kernel knows of the process.
+//!
+//! It imports nothing else of Janus, and never blocks, allocates or does input or output where something is recorded.
+
+mod catalogue;
+mod cell;
+mod exposition;
+mod handle;
+mod histogram;
+pub mod process;
+mod recorder;
+mod registry;
+mod series;
+mod shard;
+mod sync;
+mod table;
+
+pub use catalogue::{MAX_SERIES, RegisterError};
+pub use exposition::Format;
+pub use handle::{Counter, Gauge, Histogram, Info};
+pub use recorder::Recorder;
+pub use registry::Registry;

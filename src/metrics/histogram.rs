@@ -1,0 +1,266 @@
+//! Which bucket an observation belongs to, in bounded work, and what the buckets' bounds are.
+//!
+//! The buckets are Prometheus's native exponential ones of schema 3: eight to an octave, bucket `k` holds
+//! `2^((k-1)/8) < v <= 2^(k/8)` seconds, from 2^-20 s (about a microsecond; below it is the zero bucket) to 2^10 s.
+//! Twelve of the fifteen classic bounds lie inside such a bucket. There the bucket is kept as two cells, so that sums
+//! of neighbouring cells give both forms exactly and one observation is still one addition.
+//!
+//! Pure: everything here is a constant or a function of its arguments.
+
+use super::cell::{BLOCK, Row};
+use super::sync::Ordering;
+
+/// Native histogram resolution: the bucket bounds grow by 2^(2^-SCHEMA).
+pub(super) const SCHEMA: i32 = 3;
+
+/// Observations up to this many seconds are in the zero bucket: 2^-20.
+pub(super) const ZERO_THRESHOLD: f64 = 1.0 / (1 << 20) as f64;
+
+/// The classic bounds in nanoseconds.
+const CLASSIC_NS: [u64; 15] = [
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    2_500_000_000,
+];
+
+/// The classic bounds in seconds.
+pub(super) const CLASSIC: [f64; 15] = {
+    let mut seconds = [0.0; 15];
+    let mut i = 0;
+    while i < 15 {
+        // Both are exact in binary, so this is the double nearest to the decimal number, as a parser would find it.
+        seconds[i] = CLASSIC_NS[i] as f64 / 1e9;
+        i += 1;
+    }
+    seconds
+};
+
+/// The classic bounds as the value of the label `le`, spelled as Go and OpenMetrics spell a float. One spelling in
+/// every format, so that a change of format does not start new time series.
+pub(super) const CLASSIC_LE: [&str; 15] = [
+    "5e-05", "0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5",
+    "1.0", "2.5",
+];
+
+/// 2^(k/8) for k of 0 to 7, correctly rounded; the same doubles as in Prometheus's client libraries.
+#[allow(clippy::excessive_precision, clippy::approx_constant)]
+const EIGHTHS: [f64; 8] = [
+    1.0,
+    1.0905077326652577,
+    1.189207115002721,
+    1.2968395546510096,
+    1.4142135623730951,
+    1.5422108254079407,
+    1.681792830507429,
+    1.8340080864093424,
+];
+
+/// Native key of the bucket whose upper bound is 2^-20: the zero bucket of ours.
+const ZERO_KEY: i32 = -160;
+/// Native key of the bucket whose upper bound is 2^10.
+const LAST_KEY: i32 = 80;
+
+/// Cells that count: zero, 240 native buckets, 12 of them in two, and what is beyond 2^10 s.
+pub(super) const BUCKETS: usize = 254;
+/// The cell of the sum in nanoseconds; it and the one after it are a wide sum.
+pub(super) const SUM: usize = BUCKETS;
+#[cfg(not(loom))]
+const _: () = assert!(SUM + 2 == BLOCK);
+
+/// The most nanoseconds that one observation adds to the sum: 292 years.
+const MAX_NS: u64 = i64::MAX as u64;
+
+/// What is known of each counting cell.
+struct Bounds {
+    /// Inclusive upper bound in seconds.
+    seconds: [f64; BUCKETS],
+    /// Greatest whole number of nanoseconds within the bound.
+    ns: [u64; BUCKETS],
+    /// Native key of the bucket that the cell is (part of).
+    key: [i32; BUCKETS],
+}
+
+const BOUNDS: Bounds = bounds();
+
+const fn bounds() -> Bounds {
+    let mut b = Bounds {
+        seconds: [f64::INFINITY; BUCKETS],
+        ns: [u64::MAX; BUCKETS],
+        key: [LAST_KEY + 1; BUCKETS],
+    };
+    let (mut cell, mut classic, mut key) = (0, 0, ZERO_KEY);
+    while key <= LAST_KEY {
+        let bound = EIGHTHS[key.rem_euclid(8) as usize] * power_of_two(key.div_euclid(8));
+        if classic < CLASSIC.len() && CLASSIC[classic] < bound {
+            (b.seconds[cell], b.ns[cell], b.key[cell]) = (CLASSIC[classic], CLASSIC_NS[classic], key);
+            cell += 1;
+            classic += 1;
+            assert!(
+                classic == CLASSIC.len() || CLASSIC[classic] > bound,
+                "one split in a bucket at most"
+            );
+        }
+        if classic < CLASSIC.len() && CLASSIC[classic] == bound {
+            classic += 1;
+        }
+        (b.seconds[cell], b.ns[cell], b.key[cell]) = (bound, whole_ns(bound), key);
+        cell += 1;
+        key += 1;
+    }
+    assert!(cell == BUCKETS - 1 && classic == CLASSIC.len());
+    b
+}
+
+const fn power_of_two(exponent: i32) -> f64 {
+    f64::from_bits(((1023 + exponent) as u64) << 52)
+}
+
+/// `seconds * 1e9` rounded down, exactly, for 2^-20 to 2^10 seconds.
+const fn whole_ns(seconds: f64) -> u64 {
+    let bits = seconds.to_bits();
+    let mantissa = (bits & ((1 << 52) - 1)) | 1 << 52;
+    let exponent = 1075 - (bits >> 52) as u32;
+    ((mantissa as u128 * 1_000_000_000) >> exponent) as u64
+}
+
+/// Where in the row of cells a classic bound ends: the sum of the cells up to and with this one is its bucket.
+pub(super) const CLASSIC_CELL: [usize; 15] = {
+    let mut cells = [0; 15];
+    let (mut cell, mut classic) = (0, 0);
+    while cell < BUCKETS {
+        if classic < 15 && BOUNDS.seconds[cell] == CLASSIC[classic] {
+            cells[classic] = cell;
+            classic += 1;
+        }
+        cell += 1;
+    }
+    assert!(classic == 15);
+    cells
+};
+
+// Both searches are the same: the number's leading bits (its octave and the next four bits) name a slot, a table
+// gives the first cell that can hold a number of that slot, and two comparisons find the right one from there. A
+// slot is a sixteenth of an octave, so no more than two bounds are in it, which the making of the tables asserts.
+
+const OCTAVE_SLOTS: usize = 16;
+/// The slot of 2^-20, among all slots of positive doubles.
+const FIRST_SLOT: usize = (1023 - 20) * OCTAVE_SLOTS;
+const SLOTS: usize = 30 * OCTAVE_SLOTS + 1;
+/// The lower bound in nanoseconds of the slots for whole nanoseconds, and its slot among all of `u64`.
+const FIRST_NS: u64 = 1 << 9;
+const FIRST_SLOT_NS: usize = 9 * OCTAVE_SLOTS;
+const SLOTS_NS: usize = 31 * OCTAVE_SLOTS + 1;
+
+static FIRST_CELL: [u8; SLOTS] = {
+    let mut first = [0; SLOTS];
+    let (mut slot, mut cell) = (0, 0);
+    while slot < SLOTS {
+        let low = f64::from_bits(((slot + FIRST_SLOT) as u64) << 48);
+        let high = f64::from_bits(((slot + FIRST_SLOT + 1) as u64) << 48);
+        while BOUNDS.seconds[cell] < low {
+            cell += 1;
+        }
+        assert!(
+            cell + 2 >= BUCKETS || BOUNDS.seconds[cell + 2] >= high,
+            "two comparisons are enough"
+        );
+        first[slot] = cell as u8;
+        slot += 1;
+    }
+    first
+};
+
+static FIRST_CELL_NS: [u8; SLOTS_NS] = {
+    let mut first = [0; SLOTS_NS];
+    let (mut slot, mut cell) = (0, 0);
+    while slot < SLOTS_NS {
+        let octave = 9 + slot / OCTAVE_SLOTS;
+        let low = ((OCTAVE_SLOTS + slot % OCTAVE_SLOTS) as u64) << (octave - 4);
+        let high = low + (1 << (octave - 4)) - 1;
+        while BOUNDS.ns[cell] < low {
+            cell += 1;
+        }
+        assert!(
+            cell + 2 >= BUCKETS || BOUNDS.ns[cell + 2] >= high,
+            "two comparisons are enough"
+        );
+        first[slot] = cell as u8;
+        slot += 1;
+    }
+    first
+};
+
+/// Two more than there are cells, so that a comparison with the bound of the cell after the last needs no check.
+static UPPER: [f64; BUCKETS + 2] = {
+    let mut upper = [f64::INFINITY; BUCKETS + 2];
+    let mut cell = 0;
+    while cell < BUCKETS {
+        upper[cell] = BOUNDS.seconds[cell];
+        cell += 1;
+    }
+    upper
+};
+
+static UPPER_NS: [u64; BUCKETS + 2] = {
+    let mut upper = [u64::MAX; BUCKETS + 2];
+    let mut cell = 0;
+    while cell < BUCKETS {
+        upper[cell] = BOUNDS.ns[cell];
+        cell += 1;
+    }
+    upper
+};
+
+/// Native key of the bucket that a cell is part of.
+pub(super) static KEY: [i32; BUCKETS] = BOUNDS.key;
+
+/// The cell of an observation of `seconds`, which is not NaN. What is negative counts as zero.
+#[inline]
+fn cell_of_seconds(seconds: f64) -> usize {
+    let seconds = seconds.max(0.0);
+    let slot = ((seconds.to_bits() >> 48) as usize)
+        .saturating_sub(FIRST_SLOT)
+        .min(SLOTS - 1);
+    let cell = FIRST_CELL[slot] as usize;
+    cell + usize::from(seconds > UPPER[cell]) + usize::from(seconds > UPPER[cell + 1])
+}
+
+/// The cell of an observation of `ns` nanoseconds.
+#[inline]
+fn cell_of_ns(ns: u64) -> usize {
+    let floor = ns.max(FIRST_NS);
+    let octave = floor.ilog2() as usize;
+    let sixteenth = (floor >> (octave - 4)) as usize & (OCTAVE_SLOTS - 1);
+    let slot = (octave * OCTAVE_SLOTS + sixteenth - FIRST_SLOT_NS).min(SLOTS_NS - 1);
+    let cell = FIRST_CELL_NS[slot] as usize;
+    cell + usize::from(ns > UPPER_NS[cell]) + usize::from(ns > UPPER_NS[cell + 1])
+}
+
+/// Records one observation of `ns` nanoseconds.
+#[inline]
+pub(super) fn record_ns(row: &Row<'_, BLOCK>, ns: u64) {
+    row.add(cell_of_ns(ns), 1, Ordering::Relaxed);
+    row.add_wide(SUM, ns.min(MAX_NS));
+}
+
+/// Records `count` observations of `seconds`, which is not NaN.
+#[inline]
+pub(super) fn record_seconds(row: &Row<'_, BLOCK>, seconds: f64, count: u64) {
+    row.add(cell_of_seconds(seconds), count, Ordering::Relaxed);
+    // The cast saturates, and makes what is negative 0.
+    let ns = (seconds * 1e9 + 0.5) as i64;
+    let ns = ns.max(0) as u64;
+    row.add_wide(SUM, ns.saturating_mul(count).min(MAX_NS));
+}
