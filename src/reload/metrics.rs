@@ -1,0 +1,99 @@
+//! What is recorded of snapshots and reloads.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::metrics::{Counter, Gauge, Histogram, Info, Registry};
+use crate::snapshot::{Coding, Snapshot};
+
+/// How a reload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// New data is served.
+    Success,
+    /// The data is what it was.
+    Unchanged,
+    /// The last good data stays.
+    Failure,
+}
+
+/// The snapshot and reload series.
+#[derive(Debug)]
+pub(super) struct ReloadMetrics {
+    info: Info,
+    items: Gauge,
+    bytes: [Gauge; Coding::ALL.len()],
+    loaded_timestamp: Gauge,
+    reloads: [Counter; 3],
+    duration: Histogram,
+}
+
+impl ReloadMetrics {
+    pub(super) fn new(registry: &Registry) -> Self {
+        registry.describe(
+            "janus_snapshot_info",
+            "The snapshot that is served; the same data has the same id on every replica.",
+            None,
+        );
+        registry.describe("janus_snapshot_items", "Items of the snapshot that is served.", None);
+        registry.describe("janus_snapshot_bytes", "Length of the collection's body, by content coding.", Some("bytes"));
+        registry.describe(
+            "janus_snapshot_loaded_timestamp_seconds",
+            "When the snapshot that is served was loaded.",
+            Some("seconds"),
+        );
+        registry.describe("janus_reloads_total", "Reloads after the first load, by their result.", None);
+        registry.describe("janus_reload_duration_seconds", "From the trigger of a reload to its end.", Some("seconds"));
+        const VALID: &str = "the names are valid and no other kind has them";
+        let gauge = |name, labels: &[(&str, &str)]| registry.gauge(name, labels).expect(VALID);
+        let reloads = |result| registry.counter("janus_reloads_total", &[("result", result)]).expect(VALID);
+        let reloads = ["success", "unchanged", "failure"].map(reloads);
+        // A counter is there from the start, at 0, so that its first increment can be seen.
+        reloads.iter().for_each(|counter| counter.increment(0));
+        Self {
+            info: registry.info("janus_snapshot_info", &[], "id").expect(VALID),
+            items: gauge("janus_snapshot_items", &[]),
+            bytes: Coding::ALL.map(|coding| gauge("janus_snapshot_bytes", &[("encoding", coding.token())])),
+            loaded_timestamp: gauge("janus_snapshot_loaded_timestamp_seconds", &[]),
+            reloads,
+            duration: registry.histogram("janus_reload_duration_seconds", &[]).expect(VALID),
+        }
+    }
+
+    /// New data is served.
+    pub(super) fn published(&self, snapshot: &Snapshot) {
+        self.info.set(snapshot.id());
+        self.items.set(snapshot.items_count() as f64);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.loaded_timestamp.set(now.as_secs_f64());
+        self.encoded(snapshot);
+    }
+
+    /// The bodies that are served.
+    pub(super) fn encoded(&self, snapshot: &Snapshot) {
+        let Some(collection) = snapshot.collection() else {
+            return;
+        };
+        for (coding, gauge) in Coding::ALL.into_iter().zip(&self.bytes) {
+            // A coding that was not made has no series.
+            match collection.representations().iter().find(|made| made.coding() == coding) {
+                Some(made) => gauge.set(made.body().len() as f64),
+                None => gauge.clear(),
+            }
+        }
+    }
+
+    /// A reload has ended.
+    pub(super) fn reloaded(&self, outcome: Outcome, took: Duration) {
+        self.reloads[outcome as usize].increment(1);
+        self.duration.record_ns(took.as_nanos() as u64);
+    }
+}
+
+/// Describes the build.
+pub(crate) fn register_build(registry: &Arc<Registry>) {
+    registry.describe("janus_build_info", "The program that runs.", None);
+    let labels =
+        [("version", env!("CARGO_PKG_VERSION")), ("commit", env!("JANUS_COMMIT")), ("rustc", env!("JANUS_RUSTC"))];
+    registry.gauge("janus_build_info", &labels).expect("the name is valid and no other kind has it").set(1.0);
+}
