@@ -4,19 +4,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::config::{Config, CorsOrigins};
+use crate::hardware::{Sampler, SamplerError};
 use crate::http::access_log::AccessLog;
 use crate::http::answer::{Scope, Site};
 use crate::http::cors::Cors;
+use crate::http::record::HttpMetrics;
 use crate::http::server::{Listener, Serving, bind, start};
 use crate::items::ParseOptions;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::load::{LoadError, Loading};
+use crate::metrics::{Recorder, Registry, process};
 use crate::reload::{Reloader, Trigger};
 use crate::snapshot::{Publisher, Settings, Snapshot};
 use crate::source::Source;
@@ -53,6 +57,9 @@ pub enum Failure {
         /// What the kernel says.
         error: std::io::Error,
     },
+    /// The sensors' thread could not be started.
+    #[error(transparent)]
+    Sampler(SamplerError),
     /// The workers could not be started.
     #[error("cannot start: {0}")]
     Start(std::io::Error),
@@ -63,10 +70,13 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Load(error) => error.exit_code(),
-            Self::Bind { .. } | Self::Start(_) => EXIT_UNAVAILABLE,
+            Self::Bind { .. } | Self::Sampler(_) | Self::Start(_) => EXIT_UNAVAILABLE,
         }
     }
 }
+
+/// How long readiness waits for the sensors: one that hangs is no reason not to serve.
+const FIRST_SAMPLE_MAX: Duration = Duration::from_secs(1);
 
 /// What happens to the server from outside of its sockets.
 #[derive(Debug)]
@@ -115,14 +125,17 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     let (events, mut happened) = unbounded_channel();
     let (triggers, triggered) = mpsc::channel();
     handle_signals(events.clone(), triggers.clone()).map_err(Failure::Start)?;
-    let reloader = Reloader::new(source(config), loading, publisher.clone());
-    spawn_reloader(reloader, config, events, triggers, triggered);
+    let registry = registry(config);
+    let sampler = Sampler::start(config.hardware.clone(), Arc::clone(&registry)).map_err(Failure::Sampler)?;
+    let reloader = Reloader::new(source(config), loading, publisher.clone(), &registry);
+    spawn_reloader(reloader, config, sampler, events, triggers, triggered);
 
     let serving = Serving {
         workers: config.workers,
         shutdown_timeout: config.shutdown_timeout,
         publisher,
         lifecycle: Arc::clone(&lifecycle),
+        metrics: Arc::new(HttpMetrics::new(registry)),
         access_log: config
             .access_log
             .then(|| Arc::new(AccessLog::new(config.trusted_proxies.clone()))),
@@ -179,6 +192,18 @@ fn exit_at_once_on_interrupt(mut happened: UnboundedReceiver<Event>) {
             }
         }
     });
+}
+
+/// The registry of all series, for Janus and for libraries that use the `metrics` facade.
+fn registry(config: &Config) -> Arc<Registry> {
+    let registry = Arc::new(Registry::new());
+    crate::reload::metrics::register_build(&registry);
+    if let Err(error) = process::register(&registry, &config.hardware.procfs_root) {
+        tracing::warn!(%error, "the process is not measured");
+    }
+    // Only a second server in one process finds another recorder there.
+    let _ = metrics::set_global_recorder(Recorder::new(Arc::clone(&registry)));
+    registry
 }
 
 fn listen(config: &Config) -> Result<Vec<Listener>, Failure> {
@@ -293,6 +318,7 @@ fn handle_signals(events: UnboundedSender<Event>, triggers: mpsc::Sender<Trigger
 fn spawn_reloader(
     mut reloader: Reloader,
     config: &Config,
+    sampler: Sampler,
     events: UnboundedSender<Event>,
     triggers: mpsc::Sender<Trigger>,
     triggered: mpsc::Receiver<Trigger>,
@@ -308,6 +334,10 @@ fn spawn_reloader(
         let watch = watched.map(|path| Watch::start(&path, poll_interval, changed));
         if let Some(Err(error)) = &watch {
             tracing::warn!(%error, "changes of the source are not noticed; SIGHUP reloads");
+        }
+        // Readiness waits for the first sample, so that a replica that takes traffic can be alerted on.
+        if !sampler.wait_first(FIRST_SAMPLE_MAX) {
+            tracing::warn!("the hardware sensors do not answer; serving without them");
         }
         let loaded = reloader.load_first();
         let failed = loaded.is_err();

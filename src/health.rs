@@ -91,10 +91,8 @@ fn exchange(host_and_port: &str, authority: &str, path: &str) -> io::Result<Stri
 fn request(mut stream: TcpStream, authority: &str, path: &str) -> io::Result<String> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n"
-    )?;
+    // In one write: a server may answer the first part that it sees.
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n").as_bytes())?;
     let mut answer = Vec::new();
     stream.take(ANSWER_LENGTH_MAX).read_to_end(&mut answer)?;
     let line = answer.split(|&byte| byte == b'\r').next().unwrap_or_default();

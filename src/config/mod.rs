@@ -15,6 +15,7 @@ use ipnet::IpNet;
 pub use resolve::{ConfigError, Sources, resolve};
 pub use settings::{SETTINGS, Setting, markdown};
 
+use crate::hardware::HardwareConfig;
 use crate::items::{Format, Pointer};
 use crate::snapshot::Coding;
 use crate::source::Location;
@@ -36,7 +37,7 @@ pub struct Config {
     pub max_data_bytes: u64,
     /// Where it listens.
     pub listen: SocketAddr,
-    /// Where probes are asked, if not on the main listener.
+    /// Where probes and metrics are asked for, if not on the main listener.
     pub admin_listen: Option<SocketAddr>,
     /// Threads that serve.
     pub workers: usize,
@@ -50,6 +51,8 @@ pub struct Config {
     pub watch: bool,
     /// How often the file is looked at besides.
     pub poll_interval: Option<Duration>,
+    /// Which sensors are read, and how.
+    pub hardware: HardwareConfig,
     /// How long to go on serving after SIGTERM.
     pub drain_delay: Duration,
     /// How long connections may take to end.

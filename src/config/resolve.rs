@@ -10,6 +10,8 @@ use std::time::Duration;
 use super::settings::{SETTINGS, Setting};
 use super::value::{self, Expected};
 use super::{Config, LogFormat};
+use crate::hardware::HardwareConfig;
+use crate::hardware::sampler::INTERVAL_MIN;
 use crate::items::Format;
 use crate::source::Location;
 
@@ -262,6 +264,16 @@ impl Resolver {
                     .ok_or_else(|| "a duration of at least 100ms".to_owned())
             })
         });
+        let mode = self.get("hardware", value::hardware_mode);
+        let interval = self.get("hardware-interval", |text| {
+            let expected = || "a duration of at least 1s".to_owned();
+            value::duration(text)
+                .and_then(|interval| (interval >= INTERVAL_MIN).then_some(interval).ok_or_else(expected))
+        });
+        let trust_vm = self.get("hardware-trust-vm", value::boolean);
+        let device_label = self.get("hardware-device-label", value::device_label);
+        let sysfs_root = self.get("sysfs-root", value::directory);
+        let procfs_root = self.get("procfs-root", value::directory);
         let drain_delay = self.get("drain-delay", value::duration);
         let shutdown_timeout = self.get("shutdown-timeout", value::duration);
         let access_log = self.get("access-log", value::boolean);
@@ -285,6 +297,14 @@ impl Resolver {
             cors_origin: cors_origin?,
             watch: watch?,
             poll_interval: poll_interval?,
+            hardware: HardwareConfig {
+                mode: mode?,
+                interval: interval?,
+                trust_vm: trust_vm?,
+                device_label: device_label?,
+                sysfs_root: sysfs_root?,
+                procfs_root: procfs_root?,
+            },
             drain_delay: drain_delay?,
             shutdown_timeout: shutdown_timeout?,
             access_log: access_log?,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::{CorsOrigins, LogFormat, LogLevel};
+use crate::hardware::{DeviceLabel, Mode};
 use crate::snapshot::Coding;
 
 /// What was expected instead, as the end of a sentence: "... is not {this}".
@@ -141,6 +142,31 @@ pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, Expected> {
     };
     let networks = elements(text).map(network).collect::<Option<Vec<_>>>();
     networks.ok_or_else(|| "a list of networks or addresses, as 10.0.0.0/8,fd00::/8".to_owned())
+}
+
+pub(super) fn hardware_mode(text: &str) -> Result<Mode, Expected> {
+    match text {
+        "real" => Ok(Mode::Real),
+        "simulated" => Ok(Mode::Simulated),
+        "off" => Ok(Mode::Off),
+        _ => Err("real, simulated or off".to_owned()),
+    }
+}
+
+pub(super) fn device_label(text: &str) -> Result<DeviceLabel, Expected> {
+    match text {
+        "path" => Ok(DeviceLabel::Path),
+        "kernel" => Ok(DeviceLabel::Kernel),
+        _ => Err("path or kernel".to_owned()),
+    }
+}
+
+pub(super) fn directory(text: &str) -> Result<std::path::PathBuf, Expected> {
+    if text.starts_with('/') {
+        Ok(text.into())
+    } else {
+        Err("an absolute path".to_owned())
+    }
 }
 
 pub(super) fn log_level(text: &str) -> Result<LogLevel, Expected> {

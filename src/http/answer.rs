@@ -19,7 +19,7 @@ pub enum Scope {
     All,
     /// The collection and `/health`; probes are on the other listener.
     Public,
-    /// Probes, and no data.
+    /// Probes and metrics, and no data.
     Admin,
 }
 
@@ -27,7 +27,7 @@ impl Scope {
     fn serves(self, route: &Route<'_>) -> bool {
         match route {
             Route::Health | Route::Server | Route::Malformed | Route::Unknown => true,
-            Route::Livez | Route::Readyz => self != Self::Public,
+            Route::Livez | Route::Readyz | Route::Metrics => self != Self::Public,
             Route::Index | Route::Collection | Route::CollectionSlash | Route::Item(_) => self != Self::Admin,
         }
     }
@@ -42,21 +42,33 @@ pub struct Site {
     pub cors: Option<Cors>,
 }
 
+/// What a request is answered with.
+#[derive(Clone, Debug)]
+pub enum Answer<'a> {
+    /// Bytes that are there.
+    Reply(Reply<'a>),
+    /// A scrape of the metrics: the one answer that is made when it is asked for.
+    Scrape,
+}
+
 impl Site {
     /// Answers a request on this listener: [`answer`], the probes, and the lines of cross-origin sharing.
-    pub fn respond<'a>(&'a self, request: &RequestHead<'_>, snapshot: &'a Snapshot, draining: bool) -> Reply<'a> {
+    pub fn respond<'a>(&'a self, request: &RequestHead<'_>, snapshot: &'a Snapshot, draining: bool) -> Answer<'a> {
         let route = Route::parse(request.path);
         let route = if self.scope.serves(&route) {
             route
         } else {
             Route::Unknown
         };
+        if route == Route::Metrics && matches!(request.method, Method::Get | Method::Head) {
+            return Answer::Scrape;
+        }
         let reply = respond(&route, request, snapshot, draining).of_route(route.template());
         match &self.cors {
-            None => reply,
+            None => Answer::Reply(reply),
             Some(cors) => {
                 let preflight = request.method == Method::Options && request.asks_for_method;
-                reply.with_extra(cors.lines(request.origin, preflight))
+                Answer::Reply(reply.with_extra(cors.lines(request.origin, preflight)))
             }
         }
     }
@@ -83,6 +95,8 @@ fn respond<'a>(route: &Route<'_>, request: &RequestHead<'_>, snapshot: &'a Snaps
         Route::Readyz if draining => Problem::Draining.reply(),
         Route::Readyz if !snapshot.is_ready() => Problem::Loading.reply(),
         Route::Health | Route::Livez | Route::Readyz => FIXED.healthy(),
+        // Without a recorder at hand there is nothing to scrape.
+        Route::Metrics => Problem::NotFound.reply(),
         Route::Server | Route::Malformed | Route::Unknown => unreachable!("answered above"),
     };
     reply.head_only(request.method == Method::Head)

@@ -1,9 +1,12 @@
 //! The actix-web application: carries requests to [`Site::respond`] and replies back.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -12,11 +15,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 
 use super::access_log::{AccessLog, Record};
-use super::answer::Site;
+use super::answer::{Answer, Site};
+use super::record::{Answered, HttpMetrics, LevelGuard, WorkerLevels};
 use super::reply::Reply;
 use super::request::{Method, RequestHead};
+use super::route::Route;
 use crate::lifecycle::Lifecycle;
-use crate::snapshot::Reader;
+use crate::metrics::Format;
+use crate::snapshot::{Coding, Reader};
 
 /// What one worker's answers are made from.
 #[derive(Debug)]
@@ -27,45 +33,97 @@ pub struct Worker {
     pub reader: RefCell<Reader>,
     /// Whether the server is draining.
     pub lifecycle: Arc<Lifecycle>,
+    /// Where requests are counted.
+    pub metrics: Arc<HttpMetrics>,
+    /// How many there are in this thread.
+    pub levels: WorkerLevels,
     /// Where to log requests, if anywhere.
     pub access_log: Option<Arc<AccessLog>>,
 }
 
-/// Answers every request: the routes are [`Route`](super::route::Route)'s.
+/// Answers every request: the routes are [`Route`]'s.
 pub async fn handle(request: HttpRequest, worker: web::Data<Rc<Worker>>) -> HttpResponse {
-    let started = worker.access_log.is_some().then(Instant::now);
+    let started = Instant::now();
+    let in_flight = worker.levels.request();
     let mut reader = worker.reader.borrow_mut();
     let head = request_head(&request);
     let draining = worker.lifecycle.is_draining();
-    let reply = worker.site.respond(&head, reader.read(), draining);
-    let mut response = response(&reply);
+    let mut answered = Answered {
+        method: head.method,
+        route: Route::Metrics.template(),
+        status: StatusCode::OK.as_u16(),
+        coding: Coding::Identity,
+        length: 0,
+        took: Duration::ZERO,
+    };
+    let mut response = match worker.site.respond(&head, reader.read(), draining) {
+        Answer::Reply(reply) => {
+            answered.route = reply.route();
+            answered.status = reply.status();
+            answered.coding = reply.coding();
+            answered.length = reply.body().len();
+            response(&reply, in_flight)
+        }
+        Answer::Scrape => {
+            let response = scrape(&request, &worker.metrics, in_flight);
+            if head.method == Method::Get {
+                answered.length = length(&response);
+            }
+            response
+        }
+    };
     // A body is never read: what follows on the connection cannot be told from a next request.
     if draining || has_body(&request) {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
-    if let (Some(log), Some(started)) = (&worker.access_log, started) {
-        log.write(&Record {
-            method: head.method.label(),
-            route: reply.route(),
-            status: reply.status(),
-            bytes: reply.body().len(),
-            took: started.elapsed(),
-            caller: log.caller(
-                request.peer_addr().map(|address| address.ip()),
-                request
-                    .headers()
-                    .get_all("x-forwarded-for")
-                    .filter_map(|value| value.to_str().ok())
-                    .collect::<Vec<_>>()
-                    .into_iter(),
-                request
-                    .headers()
-                    .get("x-request-id")
-                    .and_then(|value| value.to_str().ok()),
-            ),
-        });
+    answered.took = started.elapsed();
+    worker.metrics.record(&answered);
+    if let Some(log) = &worker.access_log {
+        log_access(log, &request, &answered);
     }
     response
+}
+
+fn scrape(request: &HttpRequest, metrics: &HttpMetrics, in_flight: LevelGuard) -> HttpResponse {
+    let format = Format::negotiate(request.headers().get(header::ACCEPT).map(HeaderValue::as_bytes));
+    let mut text = Vec::new();
+    metrics.registry().render(format, &mut text);
+    let mut response = HttpResponse::new(StatusCode::OK);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept"));
+    response.set_body(BoxBody::new(Shared {
+        bytes: Bytes::from(text),
+        _in_flight: in_flight,
+    }))
+}
+
+fn length(response: &HttpResponse) -> usize {
+    match response.body().size() {
+        BodySize::Sized(length) => length as usize,
+        BodySize::None | BodySize::Stream => 0,
+    }
+}
+
+fn log_access(log: &AccessLog, request: &HttpRequest, answered: &Answered) {
+    let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+    let forwarded_for: Vec<String> = request.headers().get_all("x-forwarded-for").filter_map(text).collect();
+    log.write(&Record {
+        method: answered.method.label(),
+        route: answered.route,
+        status: answered.status,
+        bytes: answered.length,
+        took: answered.took,
+        caller: log.caller(
+            request.peer_addr().map(|address| address.ip()),
+            forwarded_for.iter().map(String::as_str),
+            request
+                .headers()
+                .get("x-request-id")
+                .and_then(|value| value.to_str().ok()),
+        ),
+    });
 }
 
 fn request_head(request: &HttpRequest) -> RequestHead<'_> {
@@ -89,7 +147,7 @@ fn has_body(request: &HttpRequest) -> bool {
             .is_some_and(|length| length.as_bytes() != b"0")
 }
 
-fn response(reply: &Reply<'_>) -> HttpResponse {
+fn response(reply: &Reply<'_>, in_flight: LevelGuard) -> HttpResponse {
     let status = StatusCode::from_u16(reply.status()).expect("Janus's status codes are status codes");
     let mut response = HttpResponse::new(status);
     let mut block = Vec::with_capacity(512);
@@ -102,10 +160,12 @@ fn response(reply: &Reply<'_>) -> HttpResponse {
         }
     }
     if reply.is_bodyless() {
-        response
-    } else {
-        response.set_body(BoxBody::new(Shared(reply.selected_shared())))
+        return response;
     }
+    response.set_body(BoxBody::new(Shared {
+        bytes: reply.selected_shared(),
+        _in_flight: in_flight,
+    }))
 }
 
 /// The header lines of a block, each value a slice of it.
@@ -122,21 +182,21 @@ fn fields(block: &Bytes) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     })
 }
 
-/// A body that is a slice of the snapshot.
-struct Shared(Bytes);
+/// A body that is somebody's memory. The request is in flight until it has been taken.
+struct Shared {
+    bytes: Bytes,
+    _in_flight: LevelGuard,
+}
 
 impl MessageBody for Shared {
-    type Error = std::convert::Infallible;
+    type Error = Infallible;
 
     fn size(&self) -> BodySize {
-        BodySize::Sized(self.0.len() as u64)
+        BodySize::Sized(self.bytes.len() as u64)
     }
 
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<Bytes, Self::Error>>> {
-        let rest = std::mem::take(&mut self.0);
-        std::task::Poll::Ready((!rest.is_empty()).then_some(Ok(rest)))
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        let rest = std::mem::take(&mut self.bytes);
+        Poll::Ready((!rest.is_empty()).then_some(Ok(rest)))
     }
 }

@@ -9,6 +9,7 @@ pub mod app;
 pub mod cors;
 pub mod negotiate;
 pub mod problem;
+pub mod record;
 pub mod reply;
 pub mod request;
 pub mod route;

@@ -64,8 +64,16 @@ impl HttpMetrics {
             Some("bytes"),
         );
         registry.describe("http_connections", "Open connections.", None);
-        registry.describe("http_requests_in_flight", "Requests whose answer has not been written yet.", None);
-        let gauge = |name| registry.gauge(name, &[]).expect("the name is valid and no other kind has it");
+        registry.describe(
+            "http_requests_in_flight",
+            "Requests whose answer has not been written yet.",
+            None,
+        );
+        let gauge = |name| {
+            registry
+                .gauge(name, &[])
+                .expect("the name is valid and no other kind has it")
+        };
         let (connections, requests) = (gauge("http_connections"), gauge("http_requests_in_flight"));
         let levels: Arc<Mutex<Vec<Arc<Levels>>>> = Arc::default();
         let summed = Arc::clone(&levels);
@@ -97,31 +105,46 @@ impl HttpMetrics {
 
     /// Records an answer.
     pub fn record(&self, answered: &Answered) {
-        let Answered { method, route, status, coding, length, took } = *answered;
+        let Answered {
+            method,
+            route,
+            status,
+            coding,
+            length,
+            took,
+        } = *answered;
         let method_at = method as usize;
         let route_at = place(&Route::TEMPLATES, &route);
         let requests = &self.requests[method_at][route_at][place(&STATUSES, &status)];
         let requests = requests.get_or_init(|| {
             let status = status.to_string();
             let labels = [("method", method.label()), ("route", route), ("status", &status)];
-            self.registry.counter("http_requests_total", &labels).expect("the set of labels is closed")
+            self.registry
+                .counter("http_requests_total", &labels)
+                .expect("the set of labels is closed")
         });
         requests.increment(1);
         let duration = self.durations[method_at][route_at].get_or_init(|| {
             let labels = [("method", method.label()), ("route", route)];
-            self.registry.histogram("http_request_duration_seconds", &labels).expect("the set of labels is closed")
+            self.registry
+                .histogram("http_request_duration_seconds", &labels)
+                .expect("the set of labels is closed")
         });
         duration.record_ns(took.as_nanos() as u64);
         let size = self.sizes[route_at][coding.index()].get_or_init(|| {
             let labels = [("route", route), ("encoding", coding.token())];
-            self.registry.counter("http_response_size_bytes_total", &labels).expect("the set of labels is closed")
+            self.registry
+                .counter("http_response_size_bytes_total", &labels)
+                .expect("the set of labels is closed")
         });
         size.increment(length as u64);
     }
 }
 
 fn place<T: PartialEq + std::fmt::Debug>(all: &[T], one: &T) -> usize {
-    all.iter().position(|other| other == one).unwrap_or_else(|| unreachable!("{one:?} is one of {all:?}"))
+    all.iter()
+        .position(|other| other == one)
+        .unwrap_or_else(|| unreachable!("{one:?} is one of {all:?}"))
 }
 
 fn set_sum<'a>(gauge: &Gauge, levels: impl Iterator<Item = &'a AtomicI64>) {
@@ -154,7 +177,10 @@ pub struct LevelGuard {
 
 impl LevelGuard {
     fn enter(levels: &Arc<Levels>, level: fn(&Levels) -> &AtomicI64) -> Self {
-        let guard = Self { levels: Arc::clone(levels), level };
+        let guard = Self {
+            levels: Arc::clone(levels),
+            level,
+        };
         guard.add(1);
         guard
     }

@@ -14,6 +14,9 @@ pub enum Method {
 }
 
 impl Method {
+    /// Every method, each at its place.
+    pub const ALL: [Method; 4] = [Method::Get, Method::Head, Method::Options, Method::Other];
+
     /// Reads a method's token (RFC 9110, section 9.1: it is case-sensitive).
     pub fn parse(token: &[u8]) -> Self {
         match token {

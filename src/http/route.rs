@@ -19,6 +19,8 @@ pub enum Route<'r> {
     Livez,
     /// `/readyz`
     Readyz,
+    /// `/metrics`
+    Metrics,
     /// `*`: the server as a whole, for OPTIONS (RFC 9112, section 3.2.4).
     Server,
     /// A path that is not percent-encoded text.
@@ -28,6 +30,19 @@ pub enum Route<'r> {
 }
 
 impl<'r> Route<'r> {
+    /// Every template.
+    pub const TEMPLATES: [&'static str; 9] = [
+        "/",
+        "/items",
+        "/items/{id}",
+        "/health",
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "*",
+        "unmatched",
+    ];
+
     /// Reads a path as it stands in the request's target.
     ///
     /// Percent-encoded spellings of a path name what it names (RFC 3986, section 6.2.2.2). An encoded slash is part of
@@ -42,6 +57,7 @@ impl<'r> Route<'r> {
             b"/health" => Self::Health,
             b"/livez" => Self::Livez,
             b"/readyz" => Self::Readyz,
+            b"/metrics" => Self::Metrics,
             b"*" => Self::Server,
             _ if path.contains(&b'%') => Self::parse_encoded(path),
             _ => Self::Unknown,
@@ -57,6 +73,7 @@ impl<'r> Route<'r> {
             Self::Health => "/health",
             Self::Livez => "/livez",
             Self::Readyz => "/readyz",
+            Self::Metrics => "/metrics",
             Self::Server => "*",
             Self::Malformed | Self::Unknown => "unmatched",
         }
@@ -85,6 +102,7 @@ impl<'r> Route<'r> {
             (Some("health"), None) => Self::Health,
             (Some("livez"), None) => Self::Livez,
             (Some("readyz"), None) => Self::Readyz,
+            (Some("metrics"), None) => Self::Metrics,
             _ => Self::Unknown,
         }
     }
@@ -134,6 +152,7 @@ mod tests {
         check("/health", Route::Health);
         check("/livez", Route::Livez);
         check("/readyz", Route::Readyz);
+        check("/metrics", Route::Metrics);
         check("*", Route::Server);
         check("", Route::Unknown);
         check("/Items", Route::Unknown);

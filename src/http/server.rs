@@ -16,6 +16,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::access_log::AccessLog;
 use super::answer::Site;
 use super::app::{Worker, handle};
+use super::record::HttpMetrics;
 use crate::lifecycle::Lifecycle;
 use crate::snapshot::Publisher;
 
@@ -53,6 +54,8 @@ pub struct Serving {
     pub publisher: Publisher,
     /// The phase.
     pub lifecycle: Arc<Lifecycle>,
+    /// Where requests are counted.
+    pub metrics: Arc<HttpMetrics>,
     /// Where requests are logged, if anywhere.
     pub access_log: Option<Arc<AccessLog>>,
 }
@@ -87,10 +90,14 @@ pub fn start(listeners: Vec<Listener>, serving: &Serving) -> io::Result<Server> 
         let Listener { name, socket, site } = listener;
         let serving = serving.clone();
         builder = builder.listen(name, socket, move || {
+            let levels = serving.metrics.worker();
+            let connections = levels.clone();
             let worker = Rc::new(Worker {
                 site: Arc::clone(&site),
                 reader: RefCell::new(serving.publisher.reader()),
                 lifecycle: Arc::clone(&serving.lifecycle),
+                metrics: Arc::clone(&serving.metrics),
+                levels,
                 access_log: serving.access_log.clone(),
             });
             refresh(Rc::downgrade(&worker));
@@ -102,6 +109,8 @@ pub fn start(listeners: Vec<Listener>, serving: &Serving) -> io::Result<Server> 
                 .keep_alive(KEEP_ALIVE)
                 .client_request_timeout(HEAD_TIME_MAX)
                 .tcp_nodelay(true)
+                // Dropped with the connection.
+                .on_connect_ext(move |_: &_, extensions| drop(extensions.insert(connections.connection())))
                 .graceful_shutdown_signal(move || {
                     let lifecycle = Arc::clone(&lifecycle);
                     async move { lifecycle.stopping().await }

@@ -36,17 +36,33 @@ impl ReloadMetrics {
             None,
         );
         registry.describe("janus_snapshot_items", "Items of the snapshot that is served.", None);
-        registry.describe("janus_snapshot_bytes", "Length of the collection's body, by content coding.", Some("bytes"));
+        registry.describe(
+            "janus_snapshot_bytes",
+            "Length of the collection's body, by content coding.",
+            Some("bytes"),
+        );
         registry.describe(
             "janus_snapshot_loaded_timestamp_seconds",
             "When the snapshot that is served was loaded.",
             Some("seconds"),
         );
-        registry.describe("janus_reloads_total", "Reloads after the first load, by their result.", None);
-        registry.describe("janus_reload_duration_seconds", "From the trigger of a reload to its end.", Some("seconds"));
+        registry.describe(
+            "janus_reloads_total",
+            "Reloads after the first load, by their result.",
+            None,
+        );
+        registry.describe(
+            "janus_reload_duration_seconds",
+            "From the trigger of a reload to its end.",
+            Some("seconds"),
+        );
         const VALID: &str = "the names are valid and no other kind has them";
         let gauge = |name, labels: &[(&str, &str)]| registry.gauge(name, labels).expect(VALID);
-        let reloads = |result| registry.counter("janus_reloads_total", &[("result", result)]).expect(VALID);
+        let reloads = |result| {
+            registry
+                .counter("janus_reloads_total", &[("result", result)])
+                .expect(VALID)
+        };
         let reloads = ["success", "unchanged", "failure"].map(reloads);
         // A counter is there from the start, at 0, so that its first increment can be seen.
         reloads.iter().for_each(|counter| counter.increment(0));
@@ -93,7 +109,13 @@ impl ReloadMetrics {
 /// Describes the build.
 pub(crate) fn register_build(registry: &Arc<Registry>) {
     registry.describe("janus_build_info", "The program that runs.", None);
-    let labels =
-        [("version", env!("CARGO_PKG_VERSION")), ("commit", env!("JANUS_COMMIT")), ("rustc", env!("JANUS_RUSTC"))];
-    registry.gauge("janus_build_info", &labels).expect("the name is valid and no other kind has it").set(1.0);
+    let labels = [
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("commit", env!("JANUS_COMMIT")),
+        ("rustc", env!("JANUS_RUSTC")),
+    ];
+    registry
+        .gauge("janus_build_info", &labels)
+        .expect("the name is valid and no other kind has it")
+        .set(1.0);
 }

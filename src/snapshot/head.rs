@@ -76,6 +76,11 @@ impl HeadBuilder {
     }
 }
 
+/// The status codes that Janus sends.
+pub const STATUSES: [u16; 15] = [
+    200, 204, 304, 308, 400, 401, 404, 405, 406, 408, 412, 414, 422, 431, 503,
+];
+
 /// The reason phrase of a status code that Janus sends (RFC 9110, section 15).
 ///
 /// # Panics

@@ -11,6 +11,6 @@ mod representation;
 
 pub use compile::{Item, Settings, Snapshot, compile};
 pub use encode::{Coding, LENGTH_DENSE_MAX, LENGTH_MAX, LENGTH_MIN, encode};
-pub use head::{Head, HeadBuilder, reason};
+pub use head::{Head, HeadBuilder, STATUSES, reason};
 pub use publish::{Publisher, Reader};
 pub use representation::{ItemTemplate, Representation, Resource, item_entity_tag};

@@ -3,13 +3,17 @@
 //! One thread loads, one makes codings. Bad data never replaces good data: whatever goes wrong is logged, counted, and
 //! the snapshot that is served stays.
 
+pub(crate) mod metrics;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use self::metrics::{Outcome, ReloadMetrics};
 use crate::load::{LoadError, Loaded, Loading, load};
+use crate::metrics::Registry;
 use crate::progress::Progress;
 use crate::snapshot::{Publisher, Settings, Snapshot};
 use crate::source::{Revision, Source};
@@ -33,19 +37,22 @@ pub struct Reloader {
     loading: Loading,
     publisher: Publisher,
     encoder: Sender<Arc<Snapshot>>,
+    metrics: Arc<ReloadMetrics>,
     revision: Option<Revision>,
     retired: Vec<Arc<Snapshot>>,
 }
 
 impl Reloader {
     /// Prepares to load `source`; starts the thread that makes codings.
-    pub fn new(source: Source, loading: Loading, publisher: Publisher) -> Self {
-        let encoder = spawn_encoder(loading.compile.clone(), publisher.clone());
+    pub fn new(source: Source, loading: Loading, publisher: Publisher, registry: &Registry) -> Self {
+        let metrics = Arc::new(ReloadMetrics::new(registry));
+        let encoder = spawn_encoder(loading.compile.clone(), publisher.clone(), Arc::clone(&metrics));
         Self {
             source,
             loading,
             publisher,
             encoder,
+            metrics,
             revision: None,
             retired: Vec::new(),
         }
@@ -124,8 +131,10 @@ impl Reloader {
                     tracing::warn!("{reason}: /items is served, /items/{{id}} is off");
                 }
                 self.publish(loaded);
+                self.metrics.reloaded(Outcome::Success, started.elapsed());
             }
             Ok(unchanged) => {
+                self.metrics.reloaded(Outcome::Unchanged, started.elapsed());
                 if let Some(loaded) = unchanged {
                     self.revision = Some(loaded.revision);
                 }
@@ -135,12 +144,15 @@ impl Reloader {
                     Trigger::Changed => tracing::debug!(snapshot = before.id(), milliseconds, "unchanged"),
                 }
             }
-            Err(error) => tracing::error!(
-                error = error.summary(),
-                kept_snapshot = before.id(),
-                milliseconds = milliseconds(started),
-                "reload failed; the last good snapshot stays"
-            ),
+            Err(error) => {
+                self.metrics.reloaded(Outcome::Failure, started.elapsed());
+                tracing::error!(
+                    error = error.summary(),
+                    kept_snapshot = before.id(),
+                    milliseconds = milliseconds(started),
+                    "reload failed; the last good snapshot stays"
+                );
+            }
         }
     }
 
@@ -155,6 +167,7 @@ impl Reloader {
     fn publish(&mut self, loaded: Loaded) {
         self.revision = Some(loaded.revision);
         let is_encoded = loaded.snapshot.is_encoded();
+        self.metrics.published(&loaded.snapshot);
         self.retired.push(self.publisher.publish(loaded.snapshot));
         if !is_encoded {
             // The encoder ends only with the process.
@@ -168,7 +181,7 @@ fn milliseconds(started: Instant) -> u64 {
 }
 
 /// Makes the codings of the newest snapshot that has none; passes over those that are not current any more.
-fn spawn_encoder(settings: Settings, publisher: Publisher) -> Sender<Arc<Snapshot>> {
+fn spawn_encoder(settings: Settings, publisher: Publisher, metrics: Arc<ReloadMetrics>) -> Sender<Arc<Snapshot>> {
     let (sender, snapshots) = channel::<Arc<Snapshot>>();
     let encode = move || {
         while let Ok(first) = snapshots.recv() {
@@ -176,6 +189,7 @@ fn spawn_encoder(settings: Settings, publisher: Publisher) -> Sender<Arc<Snapsho
             let started = Instant::now();
             let encoded = snapshot.encoded(&settings, lower_priority);
             if publisher.replace(&snapshot, encoded).is_ok() {
+                metrics.encoded(&publisher.current());
                 tracing::info!(
                     snapshot = snapshot.id(),
                     milliseconds = milliseconds(started),
