@@ -229,7 +229,8 @@ pub(super) static KEY: [i32; BUCKETS] = BOUNDS.key;
 /// The cell of an observation of `seconds`, which is not NaN. What is negative counts as zero.
 #[inline]
 fn cell_of_seconds(seconds: f64) -> usize {
-    let seconds = seconds.max(0.0);
+    // Not `max`, for which -0 may be as good as 0: its sign is the highest of the leading bits.
+    let seconds = if seconds > 0.0 { seconds } else { 0.0 };
     let slot = ((seconds.to_bits() >> 48) as usize)
         .saturating_sub(FIRST_SLOT)
         .min(SLOTS - 1);
@@ -263,4 +264,97 @@ pub(super) fn record_seconds(row: &Row<'_, BLOCK>, seconds: f64, count: u64) {
     let ns = (seconds * 1e9 + 0.5) as i64;
     let ns = ns.max(0) as u64;
     row.add_wide(SUM, ns.saturating_mul(count).min(MAX_NS));
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The definition: the first cell whose bound is not less.
+    fn search_seconds(seconds: f64) -> usize {
+        BOUNDS
+            .seconds
+            .iter()
+            .position(|bound| seconds <= *bound)
+            .expect("the last bound is infinite")
+    }
+
+    fn search_ns(ns: u64) -> usize {
+        BOUNDS
+            .ns
+            .iter()
+            .position(|bound| ns <= *bound)
+            .expect("the last bound is the greatest number")
+    }
+
+    #[test]
+    fn bounds_are_those_of_the_native_schema_and_the_classic_ones() {
+        assert!(BOUNDS.seconds.is_sorted_by(|a, b| a < b) && BOUNDS.ns.is_sorted_by(|a, b| a < b));
+        assert_eq!(
+            (BOUNDS.seconds[0], BOUNDS.seconds[BUCKETS - 2]),
+            (ZERO_THRESHOLD, 1024.0)
+        );
+        for (cell, (seconds, key)) in BOUNDS.seconds.into_iter().zip(BOUNDS.key).enumerate().take(BUCKETS - 1) {
+            let (low, high) = (2f64.powf(f64::from(key - 1) / 8.0), 2f64.powf(f64::from(key) / 8.0));
+            let slack = 1.0 + 4.0 * f64::EPSILON;
+            assert!(low < seconds && seconds <= high * slack, "cell {cell} of bucket {key}");
+        }
+        let split = BOUNDS.key.windows(2).filter(|keys| keys[0] == keys[1]).count();
+        assert_eq!(split, 12);
+        for (le, seconds) in CLASSIC_LE.into_iter().zip(CLASSIC) {
+            assert_eq!(le.parse::<f64>().unwrap().to_bits(), seconds.to_bits());
+        }
+    }
+
+    #[test]
+    fn the_index_is_that_of_a_search_one_ulp_around_each_bound() {
+        for bound in BOUNDS.seconds.into_iter().take(BUCKETS - 1) {
+            for seconds in [bound.next_down(), bound, bound.next_up()] {
+                assert_eq!(cell_of_seconds(seconds), search_seconds(seconds), "{seconds:e}");
+            }
+        }
+        for bound in BOUNDS.ns {
+            for ns in [bound - 1, bound, bound.saturating_add(1)] {
+                assert_eq!(cell_of_ns(ns), search_ns(ns), "{ns}");
+            }
+        }
+        let first = [0.0, -0.0, -1.0, f64::NEG_INFINITY, f64::MIN_POSITIVE, 5e-324];
+        assert!(first.into_iter().all(|seconds| cell_of_seconds(seconds) == 0));
+        assert!(
+            [1025.0, f64::MAX, f64::INFINITY]
+                .into_iter()
+                .all(|seconds| cell_of_seconds(seconds) == BUCKETS - 1)
+        );
+        assert_eq!((cell_of_ns(0), cell_of_ns(u64::MAX)), (0, BUCKETS - 1));
+    }
+
+    #[test]
+    fn whole_nanoseconds_fall_where_their_seconds_fall() {
+        for ns in BOUNDS
+            .ns
+            .into_iter()
+            .take(BUCKETS - 1)
+            .flat_map(|bound| [bound - 1, bound, bound + 1])
+        {
+            assert_eq!(cell_of_ns(ns), cell_of_seconds(ns as f64 / 1e9), "{ns}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn the_index_is_that_of_a_search(bits: u64, ns: u64, shift in 0u32..64) {
+            let seconds = f64::from_bits(bits);
+            if !seconds.is_nan() {
+                prop_assert_eq!(cell_of_seconds(seconds), search_seconds(seconds));
+            }
+            // Most of all floats are far out of range; these are around it.
+            let near = 2f64.powf(f64::from(bits as u32) / f64::from(u32::MAX) * 34.0 - 22.0);
+            prop_assert_eq!(cell_of_seconds(near), search_seconds(near));
+            prop_assert_eq!(cell_of_ns(ns >> shift), search_ns(ns >> shift));
+        }
+    }
 }

@@ -15,6 +15,8 @@ mod cell;
 mod exposition;
 mod handle;
 mod histogram;
+#[cfg(all(test, loom))]
+mod models;
 pub mod process;
 mod recorder;
 mod registry;
@@ -22,6 +24,8 @@ mod series;
 mod shard;
 mod sync;
 mod table;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 pub use catalogue::{MAX_SERIES, RegisterError};
 pub use exposition::Format;

@@ -156,7 +156,7 @@ fn max_open_files(text: &str) -> Option<u64> {
     limits.split_ascii_whitespace().next()?.parse().ok()
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -163,8 +163,13 @@ impl Cells {
         {
             write(Row::own(shard.cells_or_allocate(at)));
         } else {
-            write(Row::shared(self.shared.cells_or_allocate(at)));
+            self.write_shared(at, write);
         }
+    }
+
+    /// What a thread does that can own no shard.
+    pub(crate) fn write_shared<const WIDTH: usize>(&self, at: CellRef<WIDTH>, write: impl Fn(Row<'_, WIDTH>)) {
+        write(Row::shared(self.shared.cells_or_allocate(at)));
     }
 
     /// Makes `CURRENT` name this thread's shard of these cells. False where the thread can own none: its
@@ -261,6 +266,12 @@ impl Cells {
         self.rows(at)
             .map(|cells| cell::wide_sum(&cells[low], &cells[low + 1]))
             .sum()
+    }
+
+    /// How many threads have recorded at one time, at most.
+    #[cfg(test)]
+    pub(crate) fn shard_count(&self) -> usize {
+        self.shards().count()
     }
 
     fn rows<const WIDTH: usize>(&self, at: CellRef<WIDTH>) -> impl Iterator<Item = &[AtomicU64; WIDTH]> {

@@ -75,9 +75,8 @@ impl<T> Table<T> {
         let place = Reservation::take(&self.reserved, self.limit)?;
         let fresh = Box::into_raw(Box::new(Entry { hash, value: make()? }));
         loop {
-            // Release publishes the entry's content to the Acquire of `search`; Acquire on failure lets this thread
-            // read the entry that was faster.
-            match self.slots[slot].compare_exchange(ptr::null_mut(), fresh, Ordering::Release, Ordering::Acquire) {
+            // Release publishes the entry's content to the Acquire of `entry`. The result of a failure is not looked at.
+            match self.slots[slot].compare_exchange(ptr::null_mut(), fresh, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => {
                     place.keep();
                     self.published.fetch_add(1, Ordering::Release);
