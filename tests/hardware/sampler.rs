@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::Write,
-    sync::{Arc, Mutex},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -245,45 +245,6 @@ fn a_simulation_is_labelled_on_every_sensor_series() {
         exposed(&registry, "cpu_temperature"),
         ["cpu_temperature_celsius{simulated=\"true\"} 50"]
     );
-}
-
-#[test]
-fn only_a_simulation_warns_at_start_that_nothing_is_measured() {
-    let check = |mode: Mode, expected: bool| {
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(move || writer.clone())
-            .with_ansi(false)
-            .finish();
-        let machine = MachineDir::of_fixture("two_socket_intel");
-        tracing::subscriber::with_default(subscriber, || {
-            drop(start(HardwareConfig {
-                mode,
-                ..config_of(&machine)
-            }));
-        });
-        let log = String::from_utf8(log.0.lock().expect("nothing panicked with it").clone()).expect("is UTF-8");
-        let warns = log.contains("WARN") && log.contains("hardware sensors are simulated");
-        assert_eq!(warns, expected, "{mode:?}: {log:?}");
-    };
-    check(Mode::Simulated, true);
-    check(Mode::Real, false);
-    check(Mode::Off, false);
-}
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("nothing panicked with it").write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 #[test]
