@@ -172,14 +172,12 @@ impl Cells {
         write(Row::shared(self.shared.cells_or_allocate(at)));
     }
 
-    /// Makes `CURRENT` name this thread's shard of these cells. False where the thread can own none: its
-    /// thread-locals are gone, or an allocator that itself records has come back in here.
+    /// Makes `CURRENT` name this thread's shard of these cells. False where the thread can own none, because its
+    /// thread-locals are gone.
     fn take_shard(self: &Arc<Self>) -> bool {
         OWNED
             .try_with(|owned| {
-                let Ok(mut owned) = owned.try_borrow_mut() else {
-                    return false;
-                };
+                let mut owned = owned.borrow_mut();
                 let known = owned
                     .iter()
                     .find(|ownership| ptr::eq(ownership.cells.as_ptr(), Arc::as_ptr(self)));
