@@ -150,7 +150,7 @@ fn requests_are_counted_by_route_and_status_and_never_by_what_a_client_sent() {
     assert_eq!(
         value(
             text,
-            "http_response_size_bytes_total{route=\"/items/{id}\",encoding=\"identity\"}"
+            "http_response_size_bytes_total{encoding=\"identity\",route=\"/items/{id}\"}"
         ),
         3.0 * item + problem
     );

@@ -73,19 +73,18 @@ impl Reloader {
         let progress = Progress::start(self.source.name());
         let loaded = load(&self.source, &self.loading, &|input| progress.follow(input))?;
         drop(progress);
+        let format = loaded.format;
+        let served = self.publish(loaded);
         tracing::info!(
-            snapshot = loaded.snapshot.id(),
-            items = loaded.snapshot.items_count(),
-            bytes = loaded.snapshot.bytes(),
+            snapshot = served.id(),
+            items = served.items_count(),
+            bytes = served.bytes(),
             milliseconds = milliseconds(started),
             source = self.source.name(),
-            format = %loaded.format,
+            %format,
             "loaded"
         );
-        if let Some(reason) = loaded.snapshot.no_ids_reason() {
-            tracing::warn!("{reason}: /items is served, /items/{{id}} is off");
-        }
-        self.publish(loaded);
+        warn_without_ids(&served);
         Ok(())
     }
 
@@ -119,19 +118,17 @@ impl Reloader {
         let before = self.publisher.current();
         match self.load_if_changed() {
             Ok(Some(loaded)) if loaded.snapshot.id() != before.id() => {
+                let served = self.publish(loaded);
+                self.metrics.reloaded(Outcome::Success, started.elapsed());
                 tracing::info!(
                     old_snapshot = before.id(),
-                    snapshot = loaded.snapshot.id(),
-                    items = loaded.snapshot.items_count(),
-                    bytes = loaded.snapshot.bytes(),
+                    snapshot = served.id(),
+                    items = served.items_count(),
+                    bytes = served.bytes(),
                     milliseconds = milliseconds(started),
                     "reloaded"
                 );
-                if let Some(reason) = loaded.snapshot.no_ids_reason() {
-                    tracing::warn!("{reason}: /items is served, /items/{{id}} is off");
-                }
-                self.publish(loaded);
-                self.metrics.reloaded(Outcome::Success, started.elapsed());
+                warn_without_ids(&served);
             }
             Ok(unchanged) => {
                 self.metrics.reloaded(Outcome::Unchanged, started.elapsed());
@@ -164,15 +161,23 @@ impl Reloader {
         load(&self.source, &self.loading, &|_| {}).map(Some)
     }
 
-    fn publish(&mut self, loaded: Loaded) {
+    /// Serves what was loaded from now on.
+    fn publish(&mut self, loaded: Loaded) -> Arc<Snapshot> {
         self.revision = Some(loaded.revision);
-        let is_encoded = loaded.snapshot.is_encoded();
         self.metrics.published(&loaded.snapshot);
         self.retired.push(self.publisher.publish(loaded.snapshot));
-        if !is_encoded {
+        let served = self.publisher.current();
+        if !served.is_encoded() {
             // The encoder ends only with the process.
-            let _ = self.encoder.send(self.publisher.current());
+            let _ = self.encoder.send(Arc::clone(&served));
         }
+        served
+    }
+}
+
+fn warn_without_ids(snapshot: &Snapshot) {
+    if let Some(reason) = snapshot.no_ids_reason() {
+        tracing::warn!("{reason}: /items is served, /items/{{id}} is off");
     }
 }
 
