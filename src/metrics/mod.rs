@@ -8,8 +8,9 @@
 //! `registry` sums the shards and `exposition` writes them down. `catalogue`, `series` and `table` are the way of a
 //! name. `process` reads what the kernel knows of the process.
 //!
-//! It imports nothing else of Janus, and never blocks, allocates or does input or output where something is recorded,
-//! but for a thread's first record into a chunk of cells, which allocates the chunk: a global allocator must not record.
+//! It imports nothing else of Janus, and never blocks, allocates or does input or output where something is recorded.
+//! The exception is a thread's first record into a chunk of cells, which allocates the chunk; therefore a global
+//! allocator must not record.
 
 mod catalogue;
 mod cell;

@@ -199,7 +199,7 @@ mod tests {
             boot_time("cpu  1 2\nintr 5\nbtime 1700000000\nprocesses 3\n"),
             Some(1_700_000_000)
         );
-        let limits = "Limit   Soft Limit   Hard Limit   Units\nMax open files            1024                 4096                 files\n";
+        let limits = "Limit   Soft Limit   Hard Limit   Units\nMax open files            1024      4096      files\n";
         assert_eq!(max_open_files(limits), Some(1024));
     }
 }

@@ -75,7 +75,7 @@ impl<T> Table<T> {
         let place = Reservation::take(&self.reserved, self.limit)?;
         let fresh = Box::into_raw(Box::new(Entry { hash, value: make()? }));
         loop {
-            // Release publishes the entry's content to the Acquire of `entry`. The result of a failure is not looked at.
+            // Release publishes the entry's content to the Acquire of `entry`. A failure's result is not used.
             match self.slots[slot].compare_exchange(ptr::null_mut(), fresh, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => {
                     place.keep();
