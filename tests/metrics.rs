@@ -1,9 +1,12 @@
 //! `/metrics` of a running server: every series that the document lists, and no other.
 
+#[path = "support/prometheus.rs"]
+mod programs;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use programs::{Prometheus, feed, parse_strictly, without};
 use support::{Client, Server};
 
 /// Families of a scrape: name to type and the names of labels.
@@ -32,6 +35,18 @@ fn families(scrape: &str) -> BTreeMap<String, (String, BTreeSet<String>)> {
         }
     }
     families
+}
+
+/// The queries of the tables in docs/metrics.md, by name.
+fn queries() -> BTreeMap<String, String> {
+    let document = std::fs::read_to_string("docs/metrics.md").unwrap();
+    let rows = document.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
+        let mut cells = row.trim_end_matches(" |").split(" | ");
+        let name = cells.next().unwrap().trim_matches(['|', ' ', '`']);
+        (name.to_owned(), cells.last().unwrap().trim_matches('`').to_owned())
+    })
+    .collect()
 }
 
 /// The rows of the tables in docs/metrics.md: name, type, unit, labels, meaning, query.
@@ -256,4 +271,52 @@ fn a_machine_without_sensors_has_no_sensor_series() {
             .lines()
             .any(|line| line.starts_with("cpu_temperature_celsius{simulated=\"true\"}"))
     );
+}
+
+/// A server of which every series that is documented is there.
+fn busy_server(arguments: &[&str]) -> Server {
+    let mut all = vec!["--hardware", "simulated"];
+    all.extend_from_slice(arguments);
+    let server = Server::start(&all);
+    server.get("/items");
+    server
+}
+
+#[test]
+fn every_metric_is_scraped_by_a_real_prometheus_and_every_query_is_one() {
+    let server = busy_server(&[]);
+    let directory = tempfile::tempdir().unwrap();
+    let Some(prometheus) = Prometheus::start(directory.path(), server.address, &[]) else {
+        without("prometheus");
+        return;
+    };
+    prometheus.expect("up{job=\"janus\"}", &[1.0]);
+    for (name, query) in queries() {
+        // Nothing is refused, so this one has no series: it would be an alert.
+        if name != "janus_metrics_rejected_total" {
+            let series = if documented()[&name].0 == "histogram" {
+                format!("{name}_count")
+            } else {
+                name.clone()
+            };
+            prometheus.expect(&format!("count({series}) > bool 0"), &[1.0]);
+        }
+        let answer = prometheus.get(&query).unwrap();
+        assert!(answer.contains("\"status\":\"success\""), "{name}: {query}: {answer}");
+    }
+}
+
+#[test]
+fn a_scrape_is_what_promtool_and_the_strict_parser_accept() {
+    let server = busy_server(&[]);
+    let text = server.get("/metrics");
+    match feed("promtool", &["check", "metrics"], &text.body) {
+        Some(result) => assert_eq!(result, (true, String::new())),
+        None => without("promtool"),
+    }
+    let open = server.get_with("/metrics", &[("accept", "application/openmetrics-text;version=1.0.0")]);
+    match parse_strictly(&open.body) {
+        Some((accepted, said)) => assert!(accepted && said.contains("http_requests counter"), "{said}"),
+        None => without("prometheus_client, a package of Python,"),
+    }
 }

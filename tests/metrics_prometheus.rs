@@ -1,31 +1,17 @@
 //! The programs that the exposition is for, run for real: Prometheus scrapes it and answers queries, `promtool` checks
 //! it, and the Python client's strict parser reads the OpenMetrics.
-//!
-//! A program that is missing fails the test, for a skipped proof looks like a passed one. Where that is wanted
-//! nevertheless, `JANUS_WITHOUT_PROMETHEUS=1` says so aloud. `JANUS_PYTHON` names a Python that has
-//! `prometheus_client`; `python3` is the default.
 
-use std::io::{BufRead, BufReader, Read, Write};
+#[path = "support/prometheus.rs"]
+mod programs;
+
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use janus::metrics::{Format, Registry, process};
-use serde_json::Value;
-
-/// Whether the test is to do without `program`, which could not be started.
-fn without(program: &str) -> bool {
-    let allowed = std::env::var_os("JANUS_WITHOUT_PROMETHEUS").is_some_and(|value| value == "1");
-    assert!(
-        allowed,
-        "{program} is not installed; install it, or set JANUS_WITHOUT_PROMETHEUS=1 to go without its proof"
-    );
-    eprintln!("NOT PROVEN: {program} is not installed and JANUS_WITHOUT_PROMETHEUS=1 is set");
-    true
-}
+use programs::{Prometheus, feed, parse_strictly, without};
 
 /// One of every kind, with values that are known.
 fn registry() -> Registry {
@@ -78,27 +64,11 @@ fn render(registry: &Registry, format: Format) -> Vec<u8> {
     out
 }
 
-/// Feeds `input` to a program and returns whether it succeeded and all that it said, or `None` if it is not there.
-fn feed(program: &str, arguments: &[&str], input: &[u8]) -> Option<(bool, String)> {
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().ok()?;
-    // A program that ends early closes the pipe; what it said then tells why.
-    let _ = child.stdin.take().expect("stdin is piped").write_all(input);
-    let output = child.wait_with_output().expect("the program runs");
-    let said = [output.stdout, output.stderr].concat();
-    Some((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
-}
-
 #[test]
 fn promtool_finds_nothing_to_say() {
     let check = |text: &[u8]| feed("promtool", &["check", "metrics"], text);
     let Some(result) = check(&render(&registry(), Format::Text)) else {
-        assert!(without("promtool"));
+        without("promtool");
         return;
     };
     assert_eq!(result, (true, String::new()));
@@ -108,18 +78,11 @@ fn promtool_finds_nothing_to_say() {
 
 #[test]
 fn the_strict_openmetrics_parser_reads_every_family() {
-    const PARSE: &str = "import sys\n\
-        from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse\n\
-        for family in parse(sys.stdin.read()):\n    \
-        print(family.name, family.type, family.unit or '-', len(family.samples))\n";
-    let python = std::env::var("JANUS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let has_client = feed(&python, &["-c", "import prometheus_client"], b"").is_some_and(|(has, _)| has);
-    if !has_client {
-        assert!(without("prometheus_client, a package of Python,"));
-        return;
-    }
     let text = render(&registry(), Format::OpenMetrics);
-    let (accepted, said) = feed(&python, &["-c", PARSE], &text).expect("it ran above");
+    let Some((accepted, said)) = parse_strictly(&text) else {
+        without("prometheus_client, a package of Python,");
+        return;
+    };
     assert!(accepted, "{said}");
     for line in [
         "janus_test_requests counter - 3",
@@ -132,7 +95,7 @@ fn the_strict_openmetrics_parser_reads_every_family() {
         assert!(said.lines().any(|said| said == line), "{line} in:\n{said}");
     }
     assert!(!said.contains("janus_test_absent"));
-    let (accepted, _) = feed(&python, &["-c", PARSE], &text[..text.len() - 6]).expect("it ran above");
+    let (accepted, _) = parse_strictly(&text[..text.len() - 6]).expect("it ran above");
     assert!(!accepted, "the parser refuses what has no end");
 }
 
@@ -180,91 +143,12 @@ fn answer(stream: &TcpStream, registry: &Registry) -> Option<Format> {
     Some(format)
 }
 
-/// A Prometheus that is killed when it is dropped.
-struct Prometheus {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Prometheus {
-    /// Starts one that scrapes `target` every 200 ms, or `None` where it is not installed.
-    fn start(directory: &Path, target: SocketAddr, features: &[&str]) -> Option<Self> {
-        let config = format!(
-            "global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}\n\
-             scrape_configs:\n- job_name: janus\n  static_configs: [{{targets: ['{target}']}}]\n"
-        );
-        let config_file = directory.join("prometheus.yml");
-        std::fs::write(&config_file, config).expect("the directory is writable");
-        // It cannot be asked for any free port, so one that was free a moment ago is taken.
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port is free");
-        let address = free.local_addr().expect("it is bound");
-        drop(free);
-        let child = Command::new("prometheus")
-            .arg(format!("--config.file={}", config_file.display()))
-            .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .args(features)
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(directory.join("log")).expect("the directory is writable"))
-            .spawn()
-            .ok()?;
-        Some(Self { child, address })
-    }
-
-    /// The values of an instant query; empty where there is no result, or no Prometheus yet.
-    fn query(&self, expression: &str) -> Vec<f64> {
-        let body = self.get(expression).unwrap_or_default();
-        let Ok(answer) = serde_json::from_str::<Value>(&body) else {
-            return Vec::new();
-        };
-        let results = answer["data"]["result"].as_array().cloned().unwrap_or_default();
-        let value = |result: &Value| result["value"][1].as_str().and_then(|value| value.parse().ok());
-        results.iter().filter_map(value).collect()
-    }
-
-    fn get(&self, expression: &str) -> std::io::Result<String> {
-        let escaped: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let mut stream = TcpStream::connect(self.address)?;
-        write!(stream, "GET /api/v1/query?query={escaped} HTTP/1.0\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer
-            .split_once("\r\n\r\n")
-            .map(|(_, body)| body.to_owned())
-            .unwrap_or_default())
-    }
-
-    /// Asks until the answer is as expected. Prometheus tells nobody that it has scraped, so it must be asked again.
-    fn expect(&self, expression: &str, expected: &[f64]) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let mut values = self.query(expression);
-            values.sort_by(f64::total_cmp);
-            if values == expected {
-                return;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "{expression} is {values:?}, not {expected:?}"
-            );
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
 /// Starts a Prometheus with `features` and has it answer for one metric of each kind.
 fn check(features: &[&str], format: Format, histogram_queries: &[(&str, &[f64])]) {
     let directory = tempfile::tempdir().expect("there is a temporary directory");
     let (target, formats) = serve(Arc::new(registry()));
     let Some(prometheus) = Prometheus::start(directory.path(), target, features) else {
-        assert!(without("prometheus"));
+        without("prometheus");
         return;
     };
     prometheus.expect("up{job=\"janus\"}", &[1.0]);
