@@ -31,5 +31,5 @@ fuzz_target!(|bytes: &[u8]| {
     let mut block = Vec::new();
     reply.write_head(&mut block);
     assert!(block.starts_with(b"HTTP/1.1 ") && block.ends_with(b"\r\n"));
-    assert!(matches!(reply.status(), 200 | 304 | 308 | 400 | 404 | 406 | 412));
+    assert!(matches!(reply.status(), 200 | 304 | 308 | 400 | 404 | 405 | 406 | 412));
 });
