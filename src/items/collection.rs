@@ -100,13 +100,17 @@ impl Collection {
 
     /// The key text of an item's id: a number as it is spelled, a string decoded.
     pub fn id(&self, position: usize) -> Option<Cow<'_, str>> {
-        self.has_ids().then(|| self.parts.key(&self.arena, position))
+        // The scanner has seen to it that keys are text.
+        self.has_ids().then(|| match self.parts.key(&self.arena, position) {
+            Cow::Borrowed(key) => String::from_utf8_lossy(key),
+            Cow::Owned(key) => Cow::Owned(String::from_utf8_lossy(&key).into_owned()),
+        })
     }
 
     /// The position of the item with this key text.
     pub fn find(&self, id: &str) -> Option<usize> {
         self.parts.index.find(xxh3_64(id.as_bytes()), |position| {
-            self.parts.key(&self.arena, position) == id
+            *self.parts.key(&self.arena, position) == *id.as_bytes()
         })
     }
 }
@@ -119,7 +123,7 @@ impl Parts {
         start..self.ends[position] as usize
     }
 
-    fn key<'a>(&self, arena: &'a [u8], position: usize) -> Cow<'a, str> {
+    fn key<'a>(&self, arena: &'a [u8], position: usize) -> Cow<'a, [u8]> {
         let IdToken { start, length } = self.ids[position];
         let item = self.range(position);
         let start = item.start + start as usize;
@@ -127,13 +131,13 @@ impl Parts {
     }
 }
 
-/// The text that an id token is asked for by.
-fn key_text(token: &[u8]) -> Cow<'_, str> {
+/// The text that an id token is asked for by, in UTF-8.
+fn key_text(token: &[u8]) -> Cow<'_, [u8]> {
     match token {
         // Nearly all ids are written plainly, and are looked at in place.
-        [b'"', plain @ .., b'"'] if !plain.contains(&b'\\') => String::from_utf8_lossy(plain),
-        [b'"', ..] => Cow::Owned(decode(token)),
-        number => String::from_utf8_lossy(number),
+        [b'"', plain @ .., b'"'] if !plain.contains(&b'\\') => Cow::Borrowed(plain),
+        [b'"', ..] => Cow::Owned(decode(token).into_bytes()),
+        number => Cow::Borrowed(number),
     }
 }
 
@@ -209,7 +213,7 @@ impl Builder {
                     found,
                 });
             }
-            self.pending.push((place, xxh3_64(key_text(written).as_bytes())));
+            self.pending.push((place, xxh3_64(&key_text(written))));
             let start = u32::try_from(token.start).map_err(|_| Fault::FarId)?;
             let length = u32::try_from(token.end - token.start).map_err(|_| Fault::FarId)?;
             self.parts.ids.push(IdToken { start, length });
@@ -234,12 +238,10 @@ impl Builder {
             lines.push(u32::try_from(places.line(place)).unwrap_or(u32::MAX));
             let mut index = std::mem::take(&mut parts.index);
             let is_it = |other| parts.key(arena, other) == parts.key(arena, position);
-            let inserted = index.insert(hash, position, is_it, |other| {
-                xxh3_64(parts.key(arena, other).as_bytes())
-            });
+            let inserted = index.insert(hash, position, is_it, |other| xxh3_64(&parts.key(arena, other)));
             parts.index = index;
             if let Err(other) = inserted {
-                let id = parts.key(arena, position).into_owned();
+                let id = String::from_utf8_lossy(&parts.key(arena, position)).into_owned();
                 let first_line = u64::from(lines[other]);
                 let fault = Fault::DuplicateId {
                     id,

@@ -1,10 +1,11 @@
 //! Newline-delimited JSON: one value a line, blank lines passed over.
 
 use std::io::Read;
+use std::ops::Range;
 
 use super::ParseOptions;
-use super::collection::{Builder, Collection};
-use super::error::{Fault, Found, ParseError};
+use super::collection::{Builder, Collection, Places};
+use super::error::{DataError, Fault, Found, ParseError};
 use super::scan::{ScanError, scan};
 use super::text::Text;
 
@@ -13,21 +14,23 @@ pub(super) fn parse(input: impl Read, options: &ParseOptions) -> Result<Collecti
     text.read_on()?;
     text.skip_byte_order_mark();
     let mut builder = Builder::new(&options.id_field, options.size_hint);
-    let mut count = 0_usize;
+    let mut line = 0;
+    let mut is_empty = true;
     loop {
         // Whole lines are parsed where they stand; the part of a line at the window's end waits for more.
         while let Some(length) = line_length(&text) {
             let start = text.at;
-            count += usize::from(parse_line(&text, start, start + length, &mut builder)?);
+            line += 1;
+            is_empty &= !parse_line(&text, start..start + length, line, &mut builder)?;
             text.at = (start + length + 1).min(text.window().len());
         }
-        builder.index(&mut text)?;
+        builder.index(&mut Lines(&text))?;
         if text.is_whole() {
             break;
         }
         text.read_on()?;
     }
-    if count == 0 {
+    if is_empty {
         return Err(text.error_at(text.at, Fault::Empty).into());
     }
     Ok(builder.finish())
@@ -39,8 +42,27 @@ fn line_length<R: Read>(text: &Text<R>) -> Option<usize> {
     memchr::memchr(b'\n', rest).or_else(|| (text.is_whole() && !rest.is_empty()).then_some(rest.len()))
 }
 
-/// Parses the line at `start..end`; says whether it held an item.
-fn parse_line<R: Read>(text: &Text<R>, start: usize, end: usize, builder: &mut Builder) -> Result<bool, ParseError> {
+/// Places are lines: they need not be counted a second time.
+struct Lines<'a, R>(&'a Text<R>);
+
+impl<R: Read> Places for Lines<'_, R> {
+    fn line(&mut self, place: u64) -> u64 {
+        place
+    }
+
+    fn error(&self, place: u64, fault: Fault) -> DataError {
+        self.0.error_on_line(place, fault)
+    }
+}
+
+/// Parses one line; says whether it held an item.
+fn parse_line<R: Read>(
+    text: &Text<R>,
+    range: Range<usize>,
+    number: u64,
+    builder: &mut Builder,
+) -> Result<bool, ParseError> {
+    let Range { start, end } = range;
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r');
     let line = &text.window()[..end];
     let Some(blanks) = line[start..].iter().position(|byte| !is_blank(byte)) else {
@@ -61,7 +83,7 @@ fn parse_line<R: Read>(text: &Text<R>, start: usize, end: usize, builder: &mut B
         return Err(text.error_at(scanned.end + more, Fault::SeveralOnALine).into());
     }
     builder
-        .push(out_start, scanned.id, text.place(start))
+        .push(out_start, scanned.id, number)
         .map_err(|fault| text.error_at(start, fault))?;
     Ok(true)
 }

@@ -51,7 +51,6 @@ pub(super) fn scan(
         at: start,
         copied: start,
         is_whole,
-        is_ascii: true,
         id_field,
         out,
         out_start,
@@ -61,15 +60,13 @@ pub(super) fn scan(
     };
     scanner.value()?;
     let Scanner {
-        at: end,
-        copied,
-        is_ascii,
-        id,
-        ..
+        at: end, copied, id, ..
     } = scanner;
     out.extend_from_slice(&text[copied..end]);
     // Bytes above 0x7f are passed within strings only, so this is the one thing left to look at.
-    if !is_ascii && let Err(error) = simdutf8::compat::from_utf8(&text[start..end]) {
+    if !text[start..end].is_ascii()
+        && let Err(error) = simdutf8::compat::from_utf8(&text[start..end])
+    {
         return Err(ScanError::At(start + error.valid_up_to(), Fault::Utf8));
     }
     Ok(Scanned { end, id })
@@ -81,7 +78,6 @@ struct Scanner<'a> {
     /// What is before this has been copied, or is white space.
     copied: usize,
     is_whole: bool,
-    is_ascii: bool,
     id_field: Option<&'a str>,
     out: &'a mut Vec<u8>,
     out_start: usize,
@@ -167,7 +163,7 @@ impl Scanner<'_> {
 
     /// Notes the id's token without passing it: a look ahead, so that the main loop has no case for it.
     fn id(&mut self) -> Scan<()> {
-        let (at, is_ascii) = (self.at, self.is_ascii);
+        let at = self.at;
         match self.text[at] {
             b'"' => drop(self.string()?),
             b'-' | b'0'..=b'9' => self.number()?,
@@ -179,7 +175,7 @@ impl Scanner<'_> {
             start,
             end: start + (self.at - at),
         });
-        (self.at, self.is_ascii) = (at, is_ascii);
+        self.at = at;
         Ok(())
     }
 
@@ -200,11 +196,20 @@ impl Scanner<'_> {
     }
 
     /// Passes a string; says whether it holds escapes.
+    #[inline]
     fn string(&mut self) -> Scan<bool> {
-        self.at += 1;
+        self.at = plain_end(self.text, self.at + 1);
+        if self.text.get(self.at) == Some(&b'"') {
+            self.at += 1;
+            return Ok(false);
+        }
+        self.rest_of_string()
+    }
+
+    /// Passes the rest of a string that holds more than plain characters.
+    fn rest_of_string(&mut self) -> Scan<bool> {
         let mut has_escapes = false;
         loop {
-            self.plain_characters();
             match self.text.get(self.at) {
                 None => return Err(self.ended("the end of a string")),
                 Some(b'"') => {
@@ -217,43 +222,8 @@ impl Scanner<'_> {
                 }
                 Some(&control) => return Err(ScanError::At(self.at, Fault::ControlCharacter(control))),
             }
+            self.at = plain_end(self.text, self.at);
         }
-    }
-
-    /// Goes on to the next quote, backslash or control character.
-    fn plain_characters(&mut self) {
-        const LOW: u64 = 0x0101_0101_0101_0101;
-        const HIGH: u64 = 0x8080_8080_8080_8080;
-        let mut seen = 0;
-        let mut at = self.at;
-        // Eight bytes at a time, after "Determine if a word has a byte less than n" and "has a zero byte" of
-        // Anderson's "Bit Twiddling Hacks": the lowest byte that is marked is marked rightly.
-        while let Some(&word) = self.text[at..].first_chunk::<8>() {
-            let word = u64::from_le_bytes(word);
-            let zero = |word: u64| word.wrapping_sub(LOW) & !word;
-            let quote = zero(word ^ (LOW * 0x22));
-            let backslash = zero(word ^ (LOW * 0x5c));
-            let control = word.wrapping_sub(LOW * 0x20) & !word;
-            let marked = (quote | backslash | control) & HIGH;
-            if marked != 0 {
-                let length = marked.trailing_zeros() / 8;
-                // Of this word only what is passed counts.
-                seen |= word & !(u64::MAX << (8 * length));
-                self.is_ascii &= seen & HIGH == 0;
-                self.at = at + length as usize;
-                return;
-            }
-            seen |= word;
-            at += 8;
-        }
-        self.is_ascii &= seen & HIGH == 0;
-        let tail = &self.text[at..];
-        let length = tail
-            .iter()
-            .position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\')
-            .unwrap_or(tail.len());
-        self.is_ascii &= tail[..length].is_ascii();
-        self.at = at + length;
     }
 
     fn escape(&mut self) -> Scan<()> {
@@ -402,6 +372,34 @@ impl Scanner<'_> {
             },
         )
     }
+}
+
+/// The place of the next quote, backslash or control character, or the end.
+#[inline]
+fn plain_end(text: &[u8], start: usize) -> usize {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let mut at = start;
+    // Eight bytes at a time, after "Determine if a word has a byte less than n" and "has a zero byte" of Anderson's
+    // "Bit Twiddling Hacks": the lowest byte that is marked is marked rightly.
+    while let Some(&word) = text[at..].first_chunk::<8>() {
+        let word = u64::from_le_bytes(word);
+        let quote = word ^ (LOW * 0x22);
+        let backslash = word ^ (LOW * 0x5c);
+        let below = (quote.wrapping_sub(LOW) & !quote)
+            | (backslash.wrapping_sub(LOW) & !backslash)
+            | (word.wrapping_sub(LOW * 0x20) & !word);
+        let marked = below & HIGH;
+        if marked != 0 {
+            return at + (marked.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    let tail = &text[at..];
+    at + tail
+        .iter()
+        .position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\')
+        .unwrap_or(tail.len())
 }
 
 /// Whether a member's name, as it is written, is `field`. `"\u0069d"` is `id` too.

@@ -104,6 +104,23 @@ impl<R: Read> Text<R> {
         DataError::new(fault, line, column + 1, before, after)
     }
 
+    /// The error for a fault of what begins on a line that is in the window.
+    pub(super) fn error_on_line(&self, line: u64, fault: Fault) -> DataError {
+        let lines_before = (line - self.line) as usize;
+        let window = self.window();
+        let start = match lines_before {
+            0 => 0,
+            number => memchr::memchr_iter(b'\n', window)
+                .nth(number - 1)
+                .map_or(0, |newline| newline + 1),
+        };
+        let blanks = window[start..]
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
+            .count();
+        self.error_at(start + blanks, fault)
+    }
+
     /// Passes a byte order mark at the start.
     pub(super) fn skip_byte_order_mark(&mut self) {
         if self.window().starts_with(b"\xef\xbb\xbf") {
