@@ -9,7 +9,10 @@ use janus::metrics::Registry;
 use janus::snapshot::Coding;
 
 fn main() {
-    let count = std::env::args().nth(1).and_then(|count| count.parse().ok()).unwrap_or(1_000_u64);
+    let count = std::env::args()
+        .nth(1)
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(1_000_u64);
     let metrics = Arc::new(HttpMetrics::new(Arc::new(Registry::new())));
     let levels = metrics.worker();
     let mut answered = Answered {

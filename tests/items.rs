@@ -305,6 +305,10 @@ fn a_row_is_an_object() {
     check(Format::Csv, "\u{feff}id\nÅ\n", &options(), r#"[{"id":"Å"}]"#);
     check(Format::Csv, "id\n", &options(), "[]");
     check_refused(Format::Csv, "id,n\n1,2\n3\n", &options(), "csv", 3, 1);
+    assert_eq!(
+        refuse(Format::Csv, "id,n\n1,2\n3\n", &options()).excerpt(),
+        "  | 3\n  | ^"
+    );
     check_refused(Format::Csv, "id,id\n1,2\n", &options(), "csv", 1, 4);
     check_refused(Format::Csv, "id,\n1,2\n", &options(), "csv", 1, 4);
     check_refused(Format::Csv, b"id,n\n1,\xff\n", &options(), "utf8", 2, 3);

@@ -18,7 +18,7 @@ pub(super) fn parse(input: impl Read, delimiter: u8, options: &ParseOptions) -> 
         .has_headers(false)
         .from_reader(input);
     let mut record = ByteRecord::new();
-    if !read(&mut reader, &mut record)? {
+    if !read(&mut reader, &mut record, delimiter)? {
         return Err(Row {
             delimiter,
             record: &record,
@@ -30,7 +30,7 @@ pub(super) fn parse(input: impl Read, delimiter: u8, options: &ParseOptions) -> 
     let columns = Columns::new(&Row::of(&record, delimiter), options)?;
     let mut builder = Builder::new(&options.id_field, options.size_hint);
     let mut lines = Lines::default();
-    while read(&mut reader, &mut record)? {
+    while read(&mut reader, &mut record, delimiter)? {
         let row = Row::of(&record, delimiter);
         let out_start = builder.next().len();
         let id = columns.write(&row, builder.next())?;
@@ -47,18 +47,20 @@ pub(super) fn parse(input: impl Read, delimiter: u8, options: &ParseOptions) -> 
     Ok(builder.finish())
 }
 
-fn read(reader: &mut csv::Reader<impl Read>, record: &mut ByteRecord) -> Result<bool, ParseError> {
-    reader.read_byte_record(record).map_err(|error| {
-        let line = error.position().map_or(1, csv::Position::line);
-        match error.into_kind() {
-            ErrorKind::Io(error) => ParseError::Io(error),
-            ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                let message = format!("{len} fields, where the first row has {expected_len}");
-                DataError::new(Fault::Csv(message), line, 1, b"", b"").into()
-            }
-            other => io::Error::other(format!("{other:?}")).into(),
+fn read(reader: &mut csv::Reader<impl Read>, record: &mut ByteRecord, delimiter: u8) -> Result<bool, ParseError> {
+    let error = match reader.read_byte_record(record) {
+        Ok(is_there) => return Ok(is_there),
+        Err(error) => error,
+    };
+    match error.into_kind() {
+        ErrorKind::Io(error) => Err(error.into()),
+        ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            let message = format!("{len} fields, where the first row has {expected_len}");
+            Err(Row::of(record, delimiter).fail(0, Fault::Csv(message)).into())
         }
-    })
+        // Those of UTF-8, seeking and serde do not come from reading bytes.
+        other => Err(io::Error::other(format!("{other:?}")).into()),
+    }
 }
 
 /// The first row.

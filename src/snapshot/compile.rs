@@ -76,13 +76,24 @@ pub enum Item<'a> {
 
 /// Compiles a collection. A large one has its identity representations only until [`Snapshot::encoded`] is called.
 pub fn compile(items: Collection, settings: &Settings) -> Snapshot {
-    let small = items.arena().len() <= ENCODE_AT_ONCE_MAX;
-    let codings: &[Coding] = if small { &settings.codings } else { &[] };
-    let snapshot = build(items, settings, codings);
-    if small || settings.codings.is_empty() {
-        snapshot.mark_encoded()
-    } else {
-        snapshot
+    let is_small = items.arena().len() <= ENCODE_AT_ONCE_MAX;
+    let codings: &[Coding] = if is_small { &settings.codings } else { &[] };
+    let coded = codings
+        .iter()
+        .filter_map(|&coding| Some((coding, encode(coding, items.arena())?)))
+        .collect();
+    let id = format!("{:016x}", items.content_hash());
+    let index = index(Some((&id, &items)), settings);
+    let data = Data {
+        collection: collection(&items, settings, coded),
+        resources: item_resources(&items, settings, codings),
+        encoded: is_small || settings.codings.is_empty(),
+        items,
+    };
+    Snapshot {
+        id,
+        index,
+        data: Some(data),
     }
 }
 
@@ -164,60 +175,38 @@ impl Snapshot {
     /// The same snapshot with its codings. Takes seconds for a large collection: `each_thread` is called in every
     /// thread that works on it, to lower its priority.
     pub fn encoded(&self, settings: &Settings, each_thread: impl Fn() + Sync) -> Self {
-        let Some(data) = &self.data else { return self.clone() };
+        let Some(data) = &self.data else {
+            return self.clone();
+        };
         let coded = encode_in_parallel(data.collection.identity(), &settings.codings, &each_thread);
-        let tag = tag(&data.items);
-        let mut snapshot = build(data.items.clone(), settings, &[]).mark_encoded();
-        let made = snapshot.data.as_mut().expect("a built snapshot has data");
-        made.collection = collection(&data.items, settings, tag, coded);
-        if let ItemResources::Prebuilt(_) = made.resources {
-            each_thread();
-            made.resources = item_resources(&data.items, settings, &settings.codings);
-        }
-        snapshot
-    }
-
-    fn mark_encoded(mut self) -> Self {
-        if let Some(data) = &mut self.data {
-            data.encoded = true;
-        }
-        self
-    }
-}
-
-fn build(items: Collection, settings: &Settings, codings: &[Coding]) -> Snapshot {
-    let tag = tag(&items);
-    let id = format!("{tag:016x}");
-    let coded = codings
-        .iter()
-        .filter_map(|&coding| Some((coding, encode(coding, items.arena())?)))
-        .collect();
-    let collection = collection(&items, settings, tag, coded);
-    let resources = item_resources(&items, settings, codings);
-    let index = index(Some((&id, &items)), settings);
-    Snapshot {
-        id,
-        index,
-        data: Some(Data {
-            items,
-            collection,
+        let resources = match &data.resources {
+            ItemResources::Prebuilt(_) => {
+                each_thread();
+                item_resources(&data.items, settings, &settings.codings)
+            }
+            ItemResources::Templated(template) => ItemResources::Templated(template.clone()),
+        };
+        let data = Data {
+            items: data.items.clone(),
+            collection: collection(&data.items, settings, coded),
             resources,
-            encoded: false,
-        }),
+            encoded: true,
+        };
+        Self {
+            id: self.id.clone(),
+            index: self.index.clone(),
+            data: Some(data),
+        }
     }
 }
 
-fn tag(items: &Collection) -> u64 {
-    items.content_hash()
-}
-
-fn collection(items: &Collection, settings: &Settings, tag: u64, coded: Vec<(Coding, Bytes)>) -> Resource {
+fn collection(items: &Collection, settings: &Settings, coded: Vec<(Coding, Bytes)>) -> Resource {
     let count = items.len().to_string();
     let fields = Fields {
         cache_control: &settings.cache_control,
         extra: &[("x-total-count", &count)],
     };
-    resource(items.arena().clone(), tag, coded, fields)
+    resource(items.arena().clone(), items.content_hash(), coded, fields)
 }
 
 fn item_resources(items: &Collection, settings: &Settings, codings: &[Coding]) -> ItemResources {
