@@ -125,10 +125,9 @@ fn bench_answer(criterion: &mut Criterion) {
         .filter(|line| !line.is_empty())
         .map(|line| serde_json::from_slice(line).expect("generated items are JSON"))
         .collect();
-    assert_eq!(
-        serde_json::to_vec(&values).expect("values are JSON").len(),
-        snapshot.bytes()
-    );
+    // Not the same bytes: values keep no spelling, so 1.10 comes out as 1.1.
+    let written = serde_json::to_vec(&values).expect("values are JSON");
+    assert!(written.len() <= snapshot.bytes() && written.starts_with(b"[{\"id\":0,"));
     group.bench_function("peer: serde_json writes 1000 items", |bencher| {
         bencher.iter(|| serde_json::to_vec(black_box(&values)).expect("values are JSON"));
     });

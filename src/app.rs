@@ -11,6 +11,7 @@ use signal_hook::iterator::Signals;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::config::{Config, CorsOrigins};
+use crate::exit;
 use crate::hardware::{Sampler, SamplerError};
 use crate::http::access_log::AccessLog;
 use crate::http::answer::{Scope, Site};
@@ -25,19 +26,6 @@ use crate::reload::{Reloader, Trigger};
 use crate::snapshot::{Publisher, Settings, Snapshot};
 use crate::source::Source;
 use crate::source::watch::Watch;
-
-/// Exit code: the command line is wrong.
-pub const EXIT_USAGE: u8 = 2;
-/// Exit code: the data is not what it should be (`EX_DATAERR` of sysexits.h).
-pub const EXIT_DATA: u8 = 65;
-/// Exit code: there is no such source, or it cannot be read (`EX_NOINPUT`).
-pub const EXIT_NO_INPUT: u8 = 66;
-/// Exit code: an address cannot be listened on (`EX_UNAVAILABLE`).
-pub const EXIT_UNAVAILABLE: u8 = 69;
-/// Exit code: the configuration is wrong (`EX_CONFIG`).
-pub const EXIT_CONFIG: u8 = 78;
-/// Exit code: interrupted a second time, as a shell reports a program that SIGINT ended.
-const EXIT_INTERRUPTED: i32 = 130;
 
 /// Why the program ends without success.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +58,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Load(error) => error.exit_code(),
-            Self::Bind { .. } | Self::Sampler(_) | Self::Start(_) => EXIT_UNAVAILABLE,
+            Self::Bind { .. } | Self::Sampler(_) | Self::Start(_) => exit::UNAVAILABLE,
         }
     }
 }
@@ -188,7 +176,7 @@ fn exit_at_once_on_interrupt(mut happened: UnboundedReceiver<Event>) {
     actix_rt::spawn(async move {
         while let Some(event) = happened.recv().await {
             if matches!(event, Event::Interrupt) {
-                std::process::exit(EXIT_INTERRUPTED);
+                std::process::exit(i32::from(exit::INTERRUPTED));
             }
         }
     });

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::exit;
 use crate::items::{self, DataError, Format, ParseError, ParseOptions};
 use crate::snapshot::{Settings, Snapshot, compile};
 use crate::source::{Input, Revision, Source, SourceError};
@@ -58,9 +59,9 @@ impl LoadError {
     /// The exit code that `sysexits.h` has for it.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Source(error) if error.is_bad_data() => crate::app::EXIT_DATA,
-            Self::Source(_) => crate::app::EXIT_NO_INPUT,
-            Self::Data { .. } => crate::app::EXIT_DATA,
+            Self::Source(error) if error.is_bad_data() => exit::DATA,
+            Self::Source(_) => exit::NO_INPUT,
+            Self::Data { .. } => exit::DATA,
         }
     }
 

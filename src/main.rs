@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use janus::cli::{self, Action, Cli};
-use janus::{app, check, health, logging};
+use janus::{app, check, exit, health, logging};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -32,7 +32,7 @@ fn run(cli: Cli) -> Result<(), u8> {
         }
         Action::Health { url } => {
             let address = config.admin_listen.unwrap_or(config.listen);
-            health::ask(&url.unwrap_or_else(|| health::url(address))).map_err(|error| fail(&error, 1))
+            health::ask(&url.unwrap_or_else(|| health::url(address))).map_err(|error| fail(&error, exit::UNHEALTHY))
         }
         Action::Serve | Action::Completions(_) => app::serve(&config).map_err(|error| fail(&error, error.exit_code())),
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::settings::{SETTINGS, Setting};
 use super::value::{self, Expected};
 use super::{Config, LogFormat};
+use crate::exit;
 use crate::hardware::HardwareConfig;
 use crate::hardware::sampler::INTERVAL_MIN;
 use crate::items::Format;
@@ -47,7 +48,7 @@ impl ConfigError {
 
     /// 2 if the command line is to blame, else 78.
     pub fn exit_code(&self) -> u8 {
-        if self.is_usage { 2 } else { 78 }
+        if self.is_usage { exit::USAGE } else { exit::CONFIG }
     }
 }
 
