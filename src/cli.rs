@@ -231,6 +231,8 @@ mod tests {
     #[test]
     fn switches_take_a_value_if_they_must() {
         assert_eq!(parse(&["--access-log"]).flags["access-log"], "true");
+        assert_eq!(parse(&["serve", "--watch", "a.json"]).flags["watch"], "true");
+        assert_eq!(parse(&["--watch=false"]).flags["watch"], "false");
         assert_eq!(parse(&["--access-log=false"]).flags["access-log"], "false");
         assert_eq!(parse(&["serve", "--access-log", "a.json"]).flags["data"], "a.json");
     }

@@ -99,6 +99,20 @@ fn health_asks_a_running_server() {
         .output()
         .unwrap();
     assert!(by_configuration.status.success());
+    // Where there is an admin listener it is asked, and nobody else.
+    let server = Server::start(&["--admin-listen", "127.0.0.1:0"]);
+    let admin = server.admin_address.expect("the log names it").to_string();
+    let ask = |admin: &str| {
+        janus()
+            .arg("health")
+            .env("JANUS_ADMIN_LISTEN", admin)
+            .env("PORT", "1")
+            .output()
+            .unwrap()
+    };
+    assert!(ask(&admin).status.success());
+    drop(server);
+    assert_eq!(ask(&admin).status.code(), Some(1));
 }
 
 #[test]

@@ -138,7 +138,10 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "Origins whose scripts may read the answers, as https://app.example, or *",
     ),
-    setting("Reload", "watch", "BOOLEAN", "true", "Reload the file when it changes"),
+    Setting {
+        default: "true",
+        ..switch("Reload", "watch", "Reload the file when it changes")
+    },
     switch("Reload", "no-watch", "Do not watch the file; SIGHUP still reloads"),
     setting(
         "Reload",

@@ -55,7 +55,7 @@ fn read(reader: &mut csv::Reader<impl Read>, record: &mut ByteRecord, delimiter:
     match error.into_kind() {
         ErrorKind::Io(error) => Err(error.into()),
         ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            let message = format!("{len} fields, where the first row has {expected_len}");
+            let message = format!("a row of length {len}, where the first row has length {expected_len}");
             Err(Row::of(record, delimiter).fail(0, Fault::Csv(message)).into())
         }
         // Those of UTF-8, seeking and serde do not come from reading bytes.
