@@ -122,15 +122,6 @@ impl<'a> Reply<'a> {
         if self.head_only { b"" } else { self.selected() }
     }
 
-    /// A shared handle of the body that is to be sent.
-    pub fn body_shared(&self) -> Bytes {
-        if self.head_only {
-            Bytes::new()
-        } else {
-            self.selected_shared()
-        }
-    }
-
     /// Whether the answer has no content to speak of at all, as 204 and 304 have none.
     pub fn is_bodyless(&self) -> bool {
         self.body.is_none()

@@ -128,7 +128,7 @@ impl SourceError {
 }
 
 impl Source {
-    /// `bytes_max` bounds what is read, before and after decompression.
+    /// `bytes_max` bounds what is read, after decompression.
     pub fn new(location: Location, bytes_max: u64) -> Self {
         Self {
             location,
