@@ -15,9 +15,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 
 use super::access_log::{AccessLog, Record};
-use super::answer::{Answer, Site};
+use super::admin::Admin;
+use super::answer::{Answer, Endpoint, Site};
 use super::record::{Answered, HttpMetrics, LevelGuard, WorkerLevels};
-use super::reply::Reply;
+use super::reply::{Made, Reply};
 use super::request::{Method, RequestHead};
 use super::route::Route;
 use crate::lifecycle::Lifecycle;
@@ -39,13 +40,14 @@ pub struct Worker {
     pub levels: WorkerLevels,
     /// Where to log requests, if anywhere.
     pub access_log: Option<Arc<AccessLog>>,
+    /// What the admin endpoints are answered from, where the site has them.
+    pub admin: Option<Arc<Admin>>,
 }
 
 /// Answers every request: the routes are [`Route`]'s.
 pub async fn handle(request: HttpRequest, worker: web::Data<Rc<Worker>>) -> HttpResponse {
     let started = Instant::now();
     let in_flight = worker.levels.request();
-    let mut reader = worker.reader.borrow_mut();
     let head = request_head(&request);
     let draining = worker.lifecycle.is_draining();
     let mut answered = Answered {
@@ -56,24 +58,33 @@ pub async fn handle(request: HttpRequest, worker: web::Data<Rc<Worker>>) -> Http
         length: 0,
         took: Duration::ZERO,
     };
-    let mut response = match worker.site.respond(&head, reader.read(), draining) {
+    // The snapshot is let go before anything is waited for.
+    let at_once = match worker.site.respond(&head, worker.reader.borrow_mut().read(), draining) {
         Answer::Reply(reply) => {
-            answered.route = reply.route();
-            answered.status = reply.status();
-            answered.coding = reply.coding();
-            answered.length = reply.body().len();
-            response(&reply, in_flight)
+            note(&mut answered, &reply);
+            Ok(response(&reply, in_flight))
         }
         Answer::Scrape => {
             let response = scrape(&request, &worker.metrics, in_flight);
             if head.method == Method::Get {
                 answered.length = length(&response);
             }
-            response
+            Ok(response)
+        }
+        Answer::Admin(endpoint) => Err((endpoint, in_flight)),
+    };
+    let mut response = match at_once {
+        Ok(response) => response,
+        Err((endpoint, in_flight)) => {
+            let made = administer(&request, endpoint, &worker).await;
+            let reply = made.reply().of_route(endpoint.template());
+            let reply = reply.head_only(head.method == Method::Head);
+            note(&mut answered, &reply);
+            response(&reply, in_flight)
         }
     };
     // A body is never read: what follows on the connection cannot be told from a next request.
-    if draining || has_body(&request) {
+    if worker.lifecycle.is_draining() || has_body(&request) {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     answered.took = started.elapsed();
@@ -82,6 +93,20 @@ pub async fn handle(request: HttpRequest, worker: web::Data<Rc<Worker>>) -> Http
         log_access(log, &request, &answered);
     }
     response
+}
+
+fn note(answered: &mut Answered, reply: &Reply<'_>) {
+    answered.route = reply.route();
+    answered.status = reply.status();
+    answered.coding = reply.coding();
+    answered.length = reply.body().len();
+}
+
+async fn administer(request: &HttpRequest, endpoint: Endpoint, worker: &Worker) -> Made {
+    let admin = worker.admin.as_ref();
+    let admin = admin.expect("a site has the endpoints only where they can be answered");
+    let authorization = request.headers().get(header::AUTHORIZATION);
+    admin.answer(endpoint, authorization.map(HeaderValue::as_bytes)).await
 }
 
 fn scrape(request: &HttpRequest, metrics: &HttpMetrics, in_flight: LevelGuard) -> HttpResponse {

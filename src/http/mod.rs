@@ -4,6 +4,7 @@
 //! no input or output.
 
 pub mod access_log;
+pub mod admin;
 pub mod answer;
 pub mod app;
 pub mod cors;
@@ -14,3 +15,4 @@ pub mod reply;
 pub mod request;
 pub mod route;
 pub mod server;
+pub mod token;

@@ -14,6 +14,7 @@ use actix_web::{App, web};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::access_log::AccessLog;
+use super::admin::Admin;
 use super::answer::Site;
 use super::app::{Worker, handle};
 use super::record::HttpMetrics;
@@ -58,6 +59,8 @@ pub struct Serving {
     pub metrics: Arc<HttpMetrics>,
     /// Where requests are logged, if anywhere.
     pub access_log: Option<Arc<AccessLog>>,
+    /// What the admin endpoints are answered from, if there is a file of the admin token.
+    pub admin: Option<Arc<Admin>>,
 }
 
 /// Binds a listening socket.
@@ -99,6 +102,7 @@ pub fn start(listeners: Vec<Listener>, serving: &Serving) -> io::Result<Server> 
                 metrics: Arc::clone(&serving.metrics),
                 levels,
                 access_log: serving.access_log.clone(),
+                admin: serving.admin.clone(),
             });
             refresh(Rc::downgrade(&worker));
             let app = App::new()
