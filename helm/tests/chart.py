@@ -40,6 +40,11 @@ def render(*values, **how):
     return [thing for thing in yaml.safe_load_all(text) if thing]
 
 
+def read(path):
+    """A file of the repository."""
+    return (REPOSITORY / path).read_text()
+
+
 def one(objects, kind, name=None):
     """The only object of a kind (and name)."""
     found = [thing for thing in objects if thing["kind"] == kind and name in (None, thing["metadata"]["name"])]

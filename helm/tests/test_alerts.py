@@ -8,9 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from chart import REPOSITORY, one, render
+from chart import one, read, render
 
-CASES = yaml.safe_load((REPOSITORY / "helm" / "tests" / "alerts.yaml").read_text())
+CASES = yaml.safe_load(read("helm/tests/alerts.yaml"))
 POD = 'namespace="web",job="janus",pod="janus-{}"'
 
 
@@ -107,7 +107,7 @@ class Alerts(unittest.TestCase):
         self.assertTrue(content, said)
 
     def test_each_has_a_heading_in_the_runbook(self):
-        headings = re.findall(r"^#+ (.*)$", (REPOSITORY / "docs" / "runbook.md").read_text(), re.M)
+        headings = re.findall(r"^#+ (.*)$", read("docs/runbook.md"), re.M)
         anchors = {heading.lower().replace(" ", "-") for heading in headings}
         for name, rule in alerts(groups()).items():
             address, anchor = rule["annotations"]["runbook_url"].split("#")

@@ -1,9 +1,10 @@
 """What the rendered objects promise: a restricted pod, a drain that adds up, a policy that lets in who is listed."""
 
+import json
 import re
 import unittest
 
-from chart import Refused, container, one, render
+from chart import Refused, container, one, read, render
 
 OPEN = {
     "networkPolicy": {
@@ -211,6 +212,40 @@ class Policy(unittest.TestCase):
         ingress = one(render(environment="prod"), "NetworkPolicy")["spec"]["ingress"]
         for rule in ingress:
             self.assertTrue(any("ipBlock" in peer for peer in rule["from"]))
+
+
+class Dashboard(unittest.TestCase):
+    """There is no Grafana here: what it would refuse or show wrongly is looked for in its JSON."""
+
+    def test_panels_have_places_of_their_own(self):
+        objects = render(environment="prod")
+        config = one(objects, "ConfigMap", "janus-dashboard")
+        self.assertEqual(config["metadata"]["labels"]["grafana_dashboard"], "1")
+        dashboard = json.loads(config["data"]["janus.json"])
+        taken, ids = set(), set()
+        for panel in dashboard["panels"]:
+            place = panel["gridPos"]
+            cells = {
+                (x, y)
+                for x in range(place["x"], place["x"] + place["w"])
+                for y in range(place["y"], place["y"] + place["h"])
+            }
+            self.assertLessEqual(place["x"] + place["w"], 24, panel["title"])
+            self.assertFalse(cells & taken, f"{panel['title']} lies on another")
+            self.assertNotIn(panel["id"], ids)
+            taken |= cells
+            ids.add(panel["id"])
+            references = [target["refId"] for target in panel.get("targets", [])]
+            self.assertEqual(references, ["A", "B", "C"][: len(references)], panel["title"])
+
+    def test_it_asks_only_for_what_janus_has(self):
+        documented = set(re.findall(r"^\| `([a-z_]+)` \| (?:counter|gauge|histogram)", read("docs/metrics.md"), re.M))
+        for values in ({}, {"nativeHistograms": True}):
+            text = one(render(values, environment="prod"), "ConfigMap", "janus-dashboard")["data"]["janus.json"]
+            for panel in json.loads(text)["panels"]:
+                for target in panel.get("targets", ()):
+                    for name in re.findall(r"([a-z_]+)\{namespace", target["expr"]):
+                        self.assertIn(re.sub("_(bucket|sum|count)$", "", name), documented)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What Helm makes of the chart: lint, the API's schemas, golden files, and the documents that follow from it."""
 
 import difflib
+import itertools
 import json
 import os
 import re
@@ -10,14 +11,14 @@ import unittest
 import kubernetes_validate
 import yaml
 
-from chart import CHART, ENVIRONMENTS, REPOSITORY, helm, render, template, values_of
+from chart import CHART, ENVIRONMENTS, REPOSITORY, helm, read, render, template, values_of
 
 KUBERNETES = ("1.34", "1.35", "1.36", "1.37")
 
 # Their schemas are those of their operators, which a cluster with the CRDs checks (helm/e2e/run).
 CUSTOM = {"ServiceMonitor", "PrometheusRule", "ExternalSecret", "SecretStore", "HTTPRoute", "ScaledObject"}
 
-TOGGLES = yaml.safe_load((REPOSITORY / "helm" / "tests" / "toggles.yaml").read_text())
+TOGGLES = yaml.safe_load(read("helm/tests/toggles.yaml"))
 
 
 class Rendering(unittest.TestCase):
@@ -96,10 +97,8 @@ class Documents(unittest.TestCase):
         lines = text.splitlines()
         for number, line in enumerate(lines):
             if re.match(r"\s*[A-Za-z]+:\s+\S", line):
-                above = [other for other in reversed(lines[:number])]
-                comments = []
-                while above and above[0].lstrip().startswith("#"):
-                    comments.append(above.pop(0))
+                above = reversed(lines[:number])
+                comments = list(itertools.takewhile(lambda other: other.lstrip().startswith("#"), above))
                 self.assertTrue(any("# -- " in comment for comment in comments), f"values.yaml, line {number + 1}")
         schema = json.loads((CHART / "values.schema.json").read_text())
         check_closed(self, schema, yaml.safe_load(text), "values")
@@ -115,11 +114,6 @@ class Documents(unittest.TestCase):
         version = re.search(r'^version = "(.*)"', read("Cargo.toml"), re.M).group(1)
         chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
         self.assertEqual(chart["appVersion"], version)
-
-
-def read(path):
-    """A file of the repository."""
-    return (REPOSITORY / path).read_text()
 
 
 def check_written(case, path, expected):

@@ -22,6 +22,18 @@
 {{- if has (toString .Values.podDisruptionBudget.maxUnavailable) (list "0" "0%") -}}
 {{- fail "podDisruptionBudget.maxUnavailable: 0 would block every drain of a node, and so every upgrade. At least 1 pod must be allowed to go." -}}
 {{- end -}}
+{{- if eq (int .Values.ports.http) (int .Values.ports.admin) -}}
+{{- fail (printf "ports.http and ports.admin: both are %d, and each listener needs its own." (int .Values.ports.http)) -}}
+{{- end -}}
+{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
+{{- fail "ingress.hosts: an Ingress needs a host. List at least one, as items.example." -}}
+{{- end -}}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
+{{- fail "httpRoute.parentRefs: a route belongs to a Gateway. Name it, as {name: public, namespace: gateway}." -}}
+{{- end -}}
+{{- if gt (len .Values.data.content) 1048576 -}}
+{{- fail (printf "data.content: %d bytes are more than the 1 MiB that a ConfigMap holds. Mount a volume, and name the file in settings.data." (len .Values.data.content)) -}}
+{{- end -}}
 {{- if and .Values.data.content .Values.data.existingConfigMap -}}
 {{- fail "data.content and data.existingConfigMap: the data can come from one of them only. Leave one out." -}}
 {{- end -}}
