@@ -85,6 +85,10 @@ class Refusals(unittest.TestCase):
         self.check({"networkPolicy": policy, "httpRoute": {"enabled": True}}, "networkPolicy.gatewayNamespace")
         self.check({"networkPolicy": policy, "ingress": {"enabled": True}}, "networkPolicy.gatewayNamespace")
 
+    def test_all_that_is_wrong_is_told_together(self):
+        values = {"ingress": {"enabled": True}, "secretStore": {"enabled": True}}
+        self.check(values, "ingress.hosts", "secretStore.region")
+
     def test_an_old_kubernetes(self):
         with self.assertRaises(Refused) as caught:
             render(more=["--kube-version", "1.33.9"])
