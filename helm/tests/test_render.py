@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 import kubernetes_validate
 import yaml
@@ -34,21 +35,23 @@ class Rendering(unittest.TestCase):
         combinations = {name: [values] for group in TOGGLES.values() for name, values in group.items()}
         combinations |= {f"everything, {name}": [*together, values] for name, values in TOGGLES["instead"].items()}
         combinations |= {"as it is": [], "everything": together}
+        cases = [(environment, name) for environment in (None, *ENVIRONMENTS) for name in combinations]
+        with ThreadPoolExecutor() as pool:
+            rendered = pool.map(lambda case: render(*combinations[case[1]], environment=case[0]), cases)
         seen, custom = set(), set()
-        for environment in (None, *ENVIRONMENTS):
-            for name, values in combinations.items():
-                for thing in render(*values, environment=environment):
-                    text = json.dumps(thing, sort_keys=True)
-                    if text in seen:
+        for case, objects in zip(cases, rendered, strict=True):
+            for thing in objects:
+                text = json.dumps(thing, sort_keys=True)
+                if text in seen:
+                    continue
+                seen.add(text)
+                with self.subTest(case=case, kind=thing["kind"]):
+                    self.assertEqual(thing["metadata"].get("namespace"), "web")
+                    if thing["kind"] in CUSTOM:
+                        custom.add(thing["kind"])
                         continue
-                    seen.add(text)
-                    with self.subTest(environment=environment, toggle=name, kind=thing["kind"]):
-                        self.assertEqual(thing["metadata"].get("namespace"), "web")
-                        if thing["kind"] in CUSTOM:
-                            custom.add(thing["kind"])
-                            continue
-                        for version in KUBERNETES:
-                            kubernetes_validate.validate(thing, version, strict=True)
+                    for version in KUBERNETES:
+                        kubernetes_validate.validate(thing, version, strict=True)
         self.assertEqual(custom, CUSTOM, "each was rendered")
         self.assertGreater(len(seen), 100)
 
