@@ -15,6 +15,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: server
 {{- end -}}
 
+{{- define "janus.testLabels" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: test
+{{- end -}}
+
 {{- /* Of whatever belongs to the release. */ -}}
 {{- define "janus.commonLabels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
@@ -101,4 +107,45 @@ fsGroup: 65532
 fsGroupChangePolicy: OnRootMismatch
 seccompProfile:
   type: RuntimeDefault
+{{- end -}}
+
+{{- /* Up at once, down slowly: a pod takes minutes to end, and load that fell may be back. */ -}}
+{{- define "janus.scalingBehavior" -}}
+scaleUp:
+  stabilizationWindowSeconds: 0
+scaleDown:
+  stabilizationWindowSeconds: {{ .scaleDownStabilizationSeconds }}
+  policies:
+    - type: Percent
+      value: 50
+      periodSeconds: 60
+{{- end -}}
+
+{{- /* What selects this release's series in Prometheus. */ -}}
+{{- define "janus.series" -}}
+namespace="{{ .Release.Namespace }}",job="{{ include "janus.fullname" . }}"
+{{- end -}}
+
+{{- /* Requests for data: probes and scrapes are no users. */ -}}
+{{- define "janus.requestSeries" -}}
+{{ include "janus.series" . }},route!~"/health|/livez|/readyz|/metrics|/-/.*"
+{{- end -}}
+
+{{- /* Who may connect: the test pod, the load balancer, one namespace, and others. */ -}}
+{{- define "janus.peers" -}}
+- podSelector:
+    matchLabels:
+      {{- include "janus.testLabels" .root | nindent 6 }}
+{{- range .root.Values.networkPolicy.loadBalancerCIDRs }}
+- ipBlock:
+    cidr: {{ . }}
+{{- end }}
+{{- with .namespace }}
+- namespaceSelector:
+    matchLabels:
+      kubernetes.io/metadata.name: {{ . }}
+{{- end }}
+{{- with .others }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
