@@ -6,11 +6,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use actix_rt::task::JoinHandle;
+use actix_server::ServerHandle;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::config::{Config, CorsOrigins};
+use crate::descriptors::make_room_for;
 use crate::exit;
 use crate::hardware::{Sampler, SamplerError};
 use crate::http::access_log::AccessLog;
@@ -119,7 +122,6 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     spawn_reloader(reloader, config, sampler, events, triggers, triggered);
 
     let serving = Serving {
-        workers: config.workers,
         shutdown_timeout: config.shutdown_timeout,
         publisher,
         lifecycle: Arc::clone(&lifecycle),
@@ -127,16 +129,16 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
         access_log: config
             .access_log
             .then(|| Arc::new(AccessLog::new(config.trusted_proxies.clone()))),
+        has_lane: config.lane,
+        connections_max: make_room_for(config.max_connections),
     };
     let urls = Urls::of(&listeners);
     actix_rt::System::new().block_on(async {
-        let server = start(listeners, &serving).map_err(Failure::Start)?;
-        let handle = server.handle();
-        let server = actix_rt::spawn(server);
+        let servers = Servers::start(listeners, config.workers, &serving).map_err(Failure::Start)?;
         let interrupted = match attend(&mut happened, &urls).await {
             Ok(interrupted) => interrupted,
             Err(error) => {
-                handle.stop(false).await;
+                servers.stop(false).await;
                 return Err(Failure::Load(error));
             }
         };
@@ -149,13 +151,43 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
             actix_rt::time::sleep(config.drain_delay).await;
         }
         lifecycle.advance(Phase::Stopping);
-        handle.stop(true).await;
-        if let Ok(Err(error)) = server.await {
-            tracing::warn!(%error, "the workers ended with an error");
-        }
+        servers.stop(true).await;
         tracing::info!("stopped");
         Ok(())
     })
+}
+
+/// The servers of all listeners.
+struct Servers(Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>);
+
+impl Servers {
+    /// The first listener has as many workers as are asked for; probes and metrics need but one.
+    fn start(listeners: Vec<Listener>, workers: usize, serving: &Serving) -> std::io::Result<Self> {
+        let workers = std::iter::once(workers).chain(std::iter::repeat(1));
+        let run = |(listener, workers)| {
+            let server = start(listener, workers, serving)?;
+            Ok((server.handle(), actix_rt::spawn(server)))
+        };
+        listeners
+            .into_iter()
+            .zip(workers)
+            .map(run)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// Stops all of them at the same time, and waits for their connections if that is to be graceful.
+    async fn stop(self, graceful: bool) {
+        let stopping: Vec<_> = self.0.iter().map(|(handle, _)| handle.stop(graceful)).collect();
+        for stopped in stopping {
+            stopped.await;
+        }
+        for (_, server) in self.0 {
+            if let Ok(Err(error)) = server.await {
+                tracing::warn!(%error, "the workers ended with an error");
+            }
+        }
+    }
 }
 
 /// Waits for the end; says when the data is there. True if it was an interrupt.

@@ -20,6 +20,8 @@ const PURE: &[&str] = &[
     "items",
     "snapshot",
     "metrics",
+    "http/framing.rs",
+    "http/host.rs",
     "http/request.rs",
     "http/route.rs",
     "http/negotiate.rs",

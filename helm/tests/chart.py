@@ -28,16 +28,21 @@ def values_of(environment):
     return ["--values", str(CHART / f"values-{environment}.yaml")] if environment else []
 
 
-def template(*values, environment=None, namespace="web"):
+def template(*values, environment=None, namespace="web", more=()):
     """The text that the chart renders to, with these values (each a mapping, the later ones win)."""
     sets = [word for mapping in values for word in ("--set-json", json.dumps(mapping))]
-    return helm("template", "janus", str(CHART), "--namespace", namespace, *values_of(environment), *sets)
+    return helm("template", "janus", str(CHART), "--namespace", namespace, *values_of(environment), *sets, *more)
 
 
-def render(*values, environment=None, namespace="web"):
-    """The objects that the chart renders to."""
-    text = template(*values, environment=environment, namespace=namespace)
+def render(*values, **how):
+    """The objects that the chart renders to; `how` is as for `template`."""
+    text = template(*values, **how)
     return [thing for thing in yaml.safe_load_all(text) if thing]
+
+
+def read(path):
+    """A file of the repository."""
+    return (REPOSITORY / path).read_text()
 
 
 def one(objects, kind, name=None):

@@ -1,23 +1,25 @@
 """What Helm makes of the chart: lint, the API's schemas, golden files, and the documents that follow from it."""
 
 import difflib
+import itertools
 import json
 import os
 import re
 import subprocess
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 import kubernetes_validate
 import yaml
 
-from chart import CHART, ENVIRONMENTS, REPOSITORY, helm, render, template, values_of
+from chart import CHART, ENVIRONMENTS, REPOSITORY, helm, read, render, template, values_of
 
 KUBERNETES = ("1.34", "1.35", "1.36", "1.37")
 
 # Their schemas are those of their operators, which a cluster with the CRDs checks (helm/e2e/run).
 CUSTOM = {"ServiceMonitor", "PrometheusRule", "ExternalSecret", "SecretStore", "HTTPRoute", "ScaledObject"}
 
-TOGGLES = yaml.safe_load((REPOSITORY / "helm" / "tests" / "toggles.yaml").read_text())
+TOGGLES = yaml.safe_load(read("helm/tests/toggles.yaml"))
 
 
 class Rendering(unittest.TestCase):
@@ -33,21 +35,23 @@ class Rendering(unittest.TestCase):
         combinations = {name: [values] for group in TOGGLES.values() for name, values in group.items()}
         combinations |= {f"everything, {name}": [*together, values] for name, values in TOGGLES["instead"].items()}
         combinations |= {"as it is": [], "everything": together}
+        cases = [(environment, name) for environment in (None, *ENVIRONMENTS) for name in combinations]
+        with ThreadPoolExecutor() as pool:
+            rendered = pool.map(lambda case: render(*combinations[case[1]], environment=case[0]), cases)
         seen, custom = set(), set()
-        for environment in (None, *ENVIRONMENTS):
-            for name, values in combinations.items():
-                for thing in render(*values, environment=environment):
-                    text = json.dumps(thing, sort_keys=True)
-                    if text in seen:
+        for case, objects in zip(cases, rendered, strict=True):
+            for thing in objects:
+                text = json.dumps(thing, sort_keys=True)
+                if text in seen:
+                    continue
+                seen.add(text)
+                with self.subTest(case=case, kind=thing["kind"]):
+                    self.assertEqual(thing["metadata"].get("namespace"), "web")
+                    if thing["kind"] in CUSTOM:
+                        custom.add(thing["kind"])
                         continue
-                    seen.add(text)
-                    with self.subTest(environment=environment, toggle=name, kind=thing["kind"]):
-                        self.assertEqual(thing["metadata"].get("namespace"), "web")
-                        if thing["kind"] in CUSTOM:
-                            custom.add(thing["kind"])
-                            continue
-                        for version in KUBERNETES:
-                            kubernetes_validate.validate(thing, version, strict=True)
+                    for version in KUBERNETES:
+                        kubernetes_validate.validate(thing, version, strict=True)
         self.assertEqual(custom, CUSTOM, "each was rendered")
         self.assertGreater(len(seen), 100)
 
@@ -96,10 +100,8 @@ class Documents(unittest.TestCase):
         lines = text.splitlines()
         for number, line in enumerate(lines):
             if re.match(r"\s*[A-Za-z]+:\s+\S", line):
-                above = [other for other in reversed(lines[:number])]
-                comments = []
-                while above and above[0].lstrip().startswith("#"):
-                    comments.append(above.pop(0))
+                above = reversed(lines[:number])
+                comments = list(itertools.takewhile(lambda other: other.lstrip().startswith("#"), above))
                 self.assertTrue(any("# -- " in comment for comment in comments), f"values.yaml, line {number + 1}")
         schema = json.loads((CHART / "values.schema.json").read_text())
         check_closed(self, schema, yaml.safe_load(text), "values")
@@ -115,11 +117,6 @@ class Documents(unittest.TestCase):
         version = re.search(r'^version = "(.*)"', read("Cargo.toml"), re.M).group(1)
         chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
         self.assertEqual(chart["appVersion"], version)
-
-
-def read(path):
-    """A file of the repository."""
-    return (REPOSITORY / path).read_text()
 
 
 def check_written(case, path, expected):

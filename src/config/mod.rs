@@ -41,6 +41,8 @@ pub struct Config {
     pub admin_listen: Option<SocketAddr>,
     /// Threads that serve.
     pub workers: usize,
+    /// Connections that are open at once at the most, on each listener.
+    pub max_connections: usize,
     /// The codings to make.
     pub encodings: Vec<Coding>,
     /// The value of `Cache-Control`.
@@ -65,7 +67,7 @@ pub struct Config {
     pub log_level: LogLevel,
     /// How it is logged.
     pub log_format: LogFormat,
-    /// Whether the lane is on; it has no effect yet.
+    /// Whether plain requests are answered in the lane.
     pub lane: bool,
 }
 

@@ -115,7 +115,14 @@ pub const SETTINGS: &[Setting] = &[
     switch(
         "Network",
         "no-lane",
-        "Serve everything by the general HTTP stack; it has no effect yet",
+        "Serve everything by the general HTTP stack: slower, and otherwise the same",
+    ),
+    setting(
+        "Network",
+        "max-connections",
+        "NUMBER",
+        "65536",
+        "Connections that are open at once at the most, on each address, rounded up to a multiple of the workers; the next ones wait",
     ),
     setting(
         "HTTP",

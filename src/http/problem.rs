@@ -29,6 +29,16 @@ pub enum Problem {
     UnknownParameter,
     /// The path is not percent-encoded UTF-8.
     MalformedPath,
+    /// The head is not one of HTTP/1, or says two things about where the request ends.
+    MalformedRequest,
+    /// `Host` is missing, there twice, or names no host.
+    BadHost,
+    /// The head did not come whole in time.
+    RequestTimeout,
+    /// The request target is longer than is read.
+    TargetTooLong,
+    /// The head is longer, or has more fields, than is read.
+    HeadTooLarge,
     /// There is no data yet.
     Loading,
     /// The server is about to stop.
@@ -36,7 +46,7 @@ pub enum Problem {
 }
 
 impl Problem {
-    const ALL: [Problem; 10] = [
+    const ALL: [Problem; 15] = [
         Problem::NotFound,
         Problem::ItemNotFound,
         Problem::NoIds,
@@ -45,6 +55,11 @@ impl Problem {
         Problem::PreconditionFailed,
         Problem::UnknownParameter,
         Problem::MalformedPath,
+        Problem::MalformedRequest,
+        Problem::BadHost,
+        Problem::RequestTimeout,
+        Problem::TargetTooLong,
+        Problem::HeadTooLarge,
         Problem::Loading,
         Problem::Draining,
     ];
@@ -76,6 +91,27 @@ impl Problem {
             ),
             Self::UnknownParameter => (400, "unknown_parameter", "This resource takes no query parameter."),
             Self::MalformedPath => (400, "malformed_path", "The path is not percent-encoded UTF-8."),
+            Self::MalformedRequest => (
+                400,
+                "malformed_request",
+                "The head of the request is not well-formed, or leaves open where the request ends.",
+            ),
+            Self::BadHost => (
+                400,
+                "bad_host",
+                "A request has one Host field, and it names a host: name or address, and perhaps a port.",
+            ),
+            Self::RequestTimeout => (
+                408,
+                "request_timeout",
+                "The head of the request took longer than 5 seconds.",
+            ),
+            Self::TargetTooLong => (414, "target_too_long", "The request target is longer than 8192 bytes."),
+            Self::HeadTooLarge => (
+                431,
+                "head_too_large",
+                "The head of the request is longer than 16384 bytes, or has more than 96 fields.",
+            ),
             Self::Loading => (503, "loading", "The collection is being loaded. Try again in a second."),
             Self::Draining => (503, "draining", "The server is about to stop."),
         }

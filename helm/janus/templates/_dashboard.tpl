@@ -51,7 +51,7 @@
 {{- end -}}
 {{- $options := dict
   "timeseries" (dict "legend" (dict "displayMode" "list" "placement" "bottom") "tooltip" (dict "mode" "multi" "sort" "desc"))
-  "stat" (dict "reduceOptions" (dict "calcs" (list "lastNotNull")) "textMode" "value_and_name" "colorMode" "none")
+  "stat" (dict "reduceOptions" (dict "calcs" (list "lastNotNull")) "textMode" (empty (index $panel.queries 0).legend | ternary "value" "value_and_name") "colorMode" "none")
   "heatmap" (dict "calculate" false "yAxis" (dict "unit" $panel.unit) "color" (dict "mode" "scheme" "scheme" "Oranges" "steps" 64)) -}}
 {{- dict "type" $type "title" $panel.title "description" ($panel.description | default "")
   "datasource" (include "janus.datasource" $root | fromJson) "targets" $targets "options" (index $options $type)
