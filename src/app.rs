@@ -1,6 +1,7 @@
 //! The composition root: builds the parts, connects them, and owns their lifetime.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
@@ -17,10 +18,12 @@ use crate::descriptors::make_room_for;
 use crate::exit;
 use crate::hardware::{Sampler, SamplerError};
 use crate::http::access_log::AccessLog;
+use crate::http::admin::Admin;
 use crate::http::answer::{Scope, Site};
 use crate::http::cors::Cors;
 use crate::http::record::HttpMetrics;
 use crate::http::server::{Listener, Serving, bind, start};
+use crate::http::token::TokenFile;
 use crate::items::ParseOptions;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::load::{LoadError, Loading};
@@ -68,6 +71,9 @@ impl Failure {
 
 /// How long readiness waits for the sensors: one that hangs is no reason not to serve.
 const FIRST_SAMPLE_MAX: Duration = Duration::from_secs(1);
+
+/// How often the file of the admin token is looked at, where the kernel does not tell of its changes.
+const TOKEN_POLL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What happens to the server from outside of its sockets.
 #[derive(Debug)]
@@ -119,6 +125,11 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     let registry = registry(config);
     let sampler = Sampler::start(config.hardware.clone(), Arc::clone(&registry)).map_err(Failure::Sampler)?;
     let reloader = Reloader::new(source(config), loading, publisher.clone(), &registry);
+    let token = config.admin_token_file.clone().map(watch_token);
+    let admin = token.as_ref().map(|(token, _watch)| {
+        let reloads = reloader.handle(triggers.clone());
+        Arc::new(Admin::new(Arc::clone(token), reloads, publisher.clone()))
+    });
     spawn_reloader(reloader, config, sampler, events, triggers, triggered);
 
     let serving = Serving {
@@ -131,6 +142,7 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
             .then(|| Arc::new(AccessLog::new(config.trusted_proxies.clone()))),
         has_lane: config.lane,
         connections_max: make_room_for(config.max_connections),
+        admin,
     };
     let urls = Urls::of(&listeners);
     actix_rt::System::new().block_on(async {
@@ -243,6 +255,7 @@ fn listen(config: &Config) -> Result<Vec<Listener>, Failure> {
             socket,
             site: Arc::new(Site {
                 scope,
+                has_token: config.admin_token_file.is_some(),
                 cors: cors.clone(),
             }),
         })
@@ -333,6 +346,22 @@ fn handle_signals(events: UnboundedSender<Event>, triggers: mpsc::Sender<Trigger
     };
     thread::Builder::new().name("janus-signals".to_owned()).spawn(handle)?;
     Ok(())
+}
+
+/// The admin token, and what has it read again when its file changes.
+fn watch_token(path: PathBuf) -> (Arc<TokenFile>, Option<Watch>) {
+    let token = Arc::new(TokenFile::new(path.clone()));
+    let changed = {
+        let token = Arc::clone(&token);
+        move || token.read()
+    };
+    let watch = Watch::start(&path, Some(TOKEN_POLL_INTERVAL), changed);
+    if let Err(error) = &watch {
+        tracing::warn!(%error, "changes of the admin token are not noticed");
+    }
+    // Watched before it is read, so that no change falls between the two.
+    token.read();
+    (token, watch.ok())
 }
 
 fn spawn_reloader(

@@ -8,6 +8,7 @@ pub mod settings;
 mod value;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -39,6 +40,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where probes and metrics are asked for, if not on the main listener.
     pub admin_listen: Option<SocketAddr>,
+    /// The file that holds the token of the admin endpoints, which are off without it.
+    pub admin_token_file: Option<PathBuf>,
     /// Threads that serve.
     pub workers: usize,
     /// Connections that are open at once at the most, on each listener.

@@ -103,7 +103,14 @@ pub const SETTINGS: &[Setting] = &[
         "admin-listen",
         "ADDRESS",
         "",
-        "Where to answer probes and /metrics instead of on the main address",
+        "Where to answer probes, /metrics and admin endpoints instead of on the main address",
+    ),
+    setting(
+        "Network",
+        "admin-token-file",
+        "PATH",
+        "",
+        "The file that holds the bearer token of POST /-/reload and GET /-/snapshot, which are off without it; read again when it changes, and it may come later",
     ),
     setting(
         "Network",

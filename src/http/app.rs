@@ -19,16 +19,16 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::access_log::{AccessLog, Record};
-use super::answer::Answer;
+use super::answer::{Answer, Endpoint};
 use super::framing::{HEAD_LENGTH_MAX, TARGET_LENGTH_MAX};
 use super::guard::{self, Connection, Guard};
 use super::host::is_host;
 use super::problem::Problem;
 use super::record::{Answered, HttpMetrics, LevelGuard};
-use super::reply::Reply;
+use super::reply::{Made, Reply};
 use super::request::{Method, RequestHead};
 use super::route::Route;
-use super::worker::Worker;
+use super::worker::{Shared as WorkerShared, Worker};
 use crate::metrics::Format;
 use crate::snapshot::Coding;
 
@@ -57,7 +57,7 @@ where
 }
 
 /// Answers every request: the routes are [`Route`]'s.
-pub async fn handle(request: HttpRequest, worker: web::Data<Rc<Worker>>) -> HttpResponse {
+pub async fn handle(request: HttpRequest, worker: web::Data<Rc<Worker>>, unread: web::Payload) -> HttpResponse {
     let started = Instant::now();
     let shared = &worker.shared;
     let connection = request
@@ -66,39 +66,38 @@ pub async fn handle(request: HttpRequest, worker: web::Data<Rc<Worker>>) -> Http
     let in_flight = InFlight {
         _of_worker: worker.levels.request(),
         _of_connection: connection.request(),
+        _unread: unread,
     };
-    let mut reader = worker.reader.borrow_mut();
     let head = request_head(&request);
     let draining = shared.lifecycle.is_draining();
-    let answer = match connection.take_refusal() {
-        Some(problem) => Err(problem),
-        None if request.version() == Version::HTTP_2 => check_http_2(&request, &head),
-        None => Ok(()),
+    let refusal = match connection.take_refusal() {
+        None if request.version() == Version::HTTP_2 => check_http_2(&request, &head).err(),
+        refusal => refusal,
     };
-    let answer = match answer {
-        Ok(()) => shared.site.respond(&head, reader.read(), draining),
-        Err(problem) => Answer::Reply(problem.reply().head_only(head.method == Method::Head)),
+    let method = head.method;
+    // The snapshot is let go before anything is waited for.
+    let at_once = match refusal {
+        // Which method it was may not be known, so none is recorded.
+        Some(problem) => Ok(carry(
+            &problem.reply().head_only(method == Method::Head),
+            Method::Other,
+            in_flight,
+        )),
+        None => match shared.site.respond(&head, worker.reader.borrow_mut().read(), draining) {
+            Answer::Reply(reply) => Ok(carry(&reply, method, in_flight)),
+            Answer::Scrape => Ok(scrape(&request, method, &shared.metrics, in_flight)),
+            Answer::Admin(endpoint) => Err((endpoint, in_flight)),
+        },
     };
-    let (mut answered, mut response) = match answer {
-        Answer::Reply(reply) => (Answered::of(head.method, &reply), response(&reply, in_flight)),
-        Answer::Scrape => {
-            let response = scrape(&request, &shared.metrics, in_flight);
-            let answered = Answered {
-                method: head.method,
-                route: Route::Metrics.template(),
-                status: response.status().as_u16(),
-                coding: Coding::Identity,
-                length: if head.method == Method::Get {
-                    length(&response)
-                } else {
-                    0
-                },
-                took: Duration::ZERO,
-            };
-            (answered, response)
+    let (mut answered, mut response) = match at_once {
+        Ok(answer) => answer,
+        Err((endpoint, in_flight)) => {
+            let made = administer(&request, endpoint, shared).await;
+            let reply = made.reply().of_route(endpoint.template());
+            carry(&reply.head_only(method == Method::Head), method, in_flight)
         }
     };
-    if draining {
+    if shared.lifecycle.is_draining() {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     answered.took = started.elapsed();
@@ -109,7 +108,24 @@ pub async fn handle(request: HttpRequest, worker: web::Data<Rc<Worker>>) -> Http
     response
 }
 
-fn scrape(request: &HttpRequest, metrics: &HttpMetrics, in_flight: InFlight) -> HttpResponse {
+/// A reply as the application sends it, and what is recorded of it.
+fn carry(reply: &Reply<'_>, method: Method, in_flight: InFlight) -> (Answered, HttpResponse) {
+    (Answered::of(method, reply), response(reply, in_flight))
+}
+
+async fn administer(request: &HttpRequest, endpoint: Endpoint, shared: &WorkerShared) -> Made {
+    let admin = shared.admin.as_ref();
+    let admin = admin.expect("a site has the endpoints only where they can be answered");
+    let authorization = request.headers().get(header::AUTHORIZATION);
+    admin.answer(endpoint, authorization.map(HeaderValue::as_bytes)).await
+}
+
+fn scrape(
+    request: &HttpRequest,
+    method: Method,
+    metrics: &HttpMetrics,
+    in_flight: InFlight,
+) -> (Answered, HttpResponse) {
     let format = Format::negotiate(request.headers().get(header::ACCEPT).map(HeaderValue::as_bytes));
     let mut text = Vec::new();
     metrics.registry().render(format, &mut text);
@@ -118,17 +134,19 @@ fn scrape(request: &HttpRequest, metrics: &HttpMetrics, in_flight: InFlight) -> 
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::VARY, HeaderValue::from_static("accept"));
-    response.set_body(BoxBody::new(Shared {
+    let answered = Answered {
+        method,
+        route: Route::Metrics.template(),
+        status: StatusCode::OK.as_u16(),
+        coding: Coding::Identity,
+        length: if method == Method::Get { text.len() } else { 0 },
+        took: Duration::ZERO,
+    };
+    let response = response.set_body(BoxBody::new(Shared {
         bytes: Bytes::from(text),
         _in_flight: in_flight,
-    }))
-}
-
-fn length(response: &HttpResponse) -> usize {
-    match response.body().size() {
-        BodySize::Sized(length) => length as usize,
-        BodySize::None | BodySize::Stream => 0,
-    }
+    }));
+    (answered, response)
 }
 
 fn log_access(log: &AccessLog, request: &HttpRequest, answered: &Answered) {
@@ -230,6 +248,8 @@ struct Shared {
 struct InFlight {
     _of_worker: LevelGuard,
     _of_connection: guard::InFlight,
+    /// A body that nobody reads. Let go of earlier, HTTP/2 would reset the stream before the answer is sent.
+    _unread: web::Payload,
 }
 
 impl MessageBody for Shared {

@@ -8,6 +8,7 @@
 //! name no framework and do no input or output.
 
 pub mod access_log;
+pub mod admin;
 pub mod answer;
 pub mod app;
 pub mod closing;
@@ -25,4 +26,5 @@ pub mod request;
 pub mod route;
 pub mod server;
 pub mod timer;
+pub mod token;
 pub mod worker;

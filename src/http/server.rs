@@ -12,6 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 
 use super::access_log::AccessLog;
+use super::admin::Admin;
 use super::answer::Site;
 use super::app::application;
 use super::connection::serve;
@@ -51,6 +52,8 @@ pub struct Serving {
     pub has_lane: bool,
     /// Connections that each listener takes at the most; the next ones wait to be accepted.
     pub connections_max: usize,
+    /// What the admin endpoints are answered from, if there is a file of the admin token.
+    pub admin: Option<Arc<Admin>>,
 }
 
 /// Binds a listening socket.
@@ -84,6 +87,7 @@ pub fn start(listener: Listener, workers: usize, serving: &Serving) -> io::Resul
         lifecycle: Arc::clone(&serving.lifecycle),
         metrics: Arc::clone(&serving.metrics),
         access_log: serving.access_log.clone(),
+        admin: serving.admin.clone(),
         has_lane: serving.has_lane,
     };
     let server = Server::build()

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::access_log::AccessLog;
+use super::admin::Admin;
 use super::answer::Site;
 use super::lane::Output;
 use super::record::{Answered, HttpMetrics, WorkerLevels};
@@ -35,6 +36,8 @@ pub struct Shared {
     pub metrics: Arc<HttpMetrics>,
     /// Where to log requests, if anywhere.
     pub access_log: Option<Arc<AccessLog>>,
+    /// What the admin endpoints are answered from, where the site has them.
+    pub admin: Option<Arc<Admin>>,
     /// Whether requests are answered in the lane, where they can be.
     pub has_lane: bool,
 }

@@ -1,21 +1,11 @@
 //! What is recorded of snapshots and reloads.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
+use super::report::Outcome;
 use crate::metrics::{Counter, Gauge, Histogram, Info, Registry};
 use crate::snapshot::{Coding, Snapshot};
-
-/// How a reload ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// New data is served.
-    Success,
-    /// The data is what it was.
-    Unchanged,
-    /// The last good data stays.
-    Failure,
-}
 
 /// The snapshot and reload series.
 #[derive(Debug)]
@@ -24,7 +14,7 @@ pub(super) struct ReloadMetrics {
     items: Gauge,
     bytes: [Gauge; Coding::ALL.len()],
     loaded_timestamp: Gauge,
-    reloads: [Counter; 3],
+    reloads: [Counter; Outcome::ALL.len()],
     last_successful: Gauge,
     duration: Histogram,
 }
@@ -64,12 +54,11 @@ impl ReloadMetrics {
         );
         const VALID: &str = "the names are valid and no other kind has them";
         let gauge = |name, labels: &[(&str, &str)]| registry.gauge(name, labels).expect(VALID);
-        let reloads = |result| {
+        let reloads = Outcome::ALL.map(|outcome| {
             registry
-                .counter("janus_reloads_total", &[("result", result)])
+                .counter("janus_reloads_total", &[("result", outcome.label())])
                 .expect(VALID)
-        };
-        let reloads = ["success", "unchanged", "failure"].map(reloads);
+        });
         // A counter is there from the start, at 0, so that its first increment can be seen.
         reloads.iter().for_each(|counter| counter.increment(0));
         Self {
@@ -87,8 +76,10 @@ impl ReloadMetrics {
     pub(super) fn published(&self, snapshot: &Snapshot) {
         self.info.set(snapshot.id());
         self.items.set(snapshot.items_count() as f64);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.loaded_timestamp.set(now.as_secs_f64());
+        if let Some(loaded) = snapshot.loaded_at() {
+            let since_epoch = loaded.duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.loaded_timestamp.set(since_epoch.as_secs_f64());
+        }
         self.last_successful.set(1.0);
         self.encoded(snapshot);
     }
