@@ -1,23 +1,29 @@
 //! The composition root: builds the parts, connects them, and owns their lifetime.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use actix_rt::task::JoinHandle;
+use actix_server::ServerHandle;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::config::{Config, CorsOrigins};
+use crate::descriptors::make_room_for;
 use crate::exit;
 use crate::hardware::{Sampler, SamplerError};
 use crate::http::access_log::AccessLog;
+use crate::http::admin::Admin;
 use crate::http::answer::{Scope, Site};
 use crate::http::cors::Cors;
 use crate::http::record::HttpMetrics;
 use crate::http::server::{Listener, Serving, bind, start};
+use crate::http::token::TokenFile;
 use crate::items::ParseOptions;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::load::{LoadError, Loading};
@@ -65,6 +71,9 @@ impl Failure {
 
 /// How long readiness waits for the sensors: one that hangs is no reason not to serve.
 const FIRST_SAMPLE_MAX: Duration = Duration::from_secs(1);
+
+/// How often the file of the admin token is looked at, where the kernel does not tell of its changes.
+const TOKEN_POLL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What happens to the server from outside of its sockets.
 #[derive(Debug)]
@@ -116,10 +125,14 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     let registry = registry(config);
     let sampler = Sampler::start(config.hardware.clone(), Arc::clone(&registry)).map_err(Failure::Sampler)?;
     let reloader = Reloader::new(source(config), loading, publisher.clone(), &registry);
+    let token = config.admin_token_file.clone().map(watch_token);
+    let admin = token.as_ref().map(|(token, _watch)| {
+        let reloads = reloader.handle(triggers.clone());
+        Arc::new(Admin::new(Arc::clone(token), reloads, publisher.clone()))
+    });
     spawn_reloader(reloader, config, sampler, events, triggers, triggered);
 
     let serving = Serving {
-        workers: config.workers,
         shutdown_timeout: config.shutdown_timeout,
         publisher,
         lifecycle: Arc::clone(&lifecycle),
@@ -127,16 +140,17 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
         access_log: config
             .access_log
             .then(|| Arc::new(AccessLog::new(config.trusted_proxies.clone()))),
+        has_lane: config.lane,
+        connections_max: make_room_for(config.max_connections),
+        admin,
     };
     let urls = Urls::of(&listeners);
     actix_rt::System::new().block_on(async {
-        let server = start(listeners, &serving).map_err(Failure::Start)?;
-        let handle = server.handle();
-        let server = actix_rt::spawn(server);
+        let servers = Servers::start(listeners, config.workers, &serving).map_err(Failure::Start)?;
         let interrupted = match attend(&mut happened, &urls).await {
             Ok(interrupted) => interrupted,
             Err(error) => {
-                handle.stop(false).await;
+                servers.stop(false).await;
                 return Err(Failure::Load(error));
             }
         };
@@ -149,13 +163,43 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
             actix_rt::time::sleep(config.drain_delay).await;
         }
         lifecycle.advance(Phase::Stopping);
-        handle.stop(true).await;
-        if let Ok(Err(error)) = server.await {
-            tracing::warn!(%error, "the workers ended with an error");
-        }
+        servers.stop(true).await;
         tracing::info!("stopped");
         Ok(())
     })
+}
+
+/// The servers of all listeners.
+struct Servers(Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>);
+
+impl Servers {
+    /// The first listener has as many workers as are asked for; probes and metrics need but one.
+    fn start(listeners: Vec<Listener>, workers: usize, serving: &Serving) -> std::io::Result<Self> {
+        let workers = std::iter::once(workers).chain(std::iter::repeat(1));
+        let run = |(listener, workers)| {
+            let server = start(listener, workers, serving)?;
+            Ok((server.handle(), actix_rt::spawn(server)))
+        };
+        listeners
+            .into_iter()
+            .zip(workers)
+            .map(run)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// Stops all of them at the same time, and waits for their connections if that is to be graceful.
+    async fn stop(self, graceful: bool) {
+        let stopping: Vec<_> = self.0.iter().map(|(handle, _)| handle.stop(graceful)).collect();
+        for stopped in stopping {
+            stopped.await;
+        }
+        for (_, server) in self.0 {
+            if let Ok(Err(error)) = server.await {
+                tracing::warn!(%error, "the workers ended with an error");
+            }
+        }
+    }
 }
 
 /// Waits for the end; says when the data is there. True if it was an interrupt.
@@ -211,6 +255,7 @@ fn listen(config: &Config) -> Result<Vec<Listener>, Failure> {
             socket,
             site: Arc::new(Site {
                 scope,
+                has_token: config.admin_token_file.is_some(),
                 cors: cors.clone(),
             }),
         })
@@ -301,6 +346,22 @@ fn handle_signals(events: UnboundedSender<Event>, triggers: mpsc::Sender<Trigger
     };
     thread::Builder::new().name("janus-signals".to_owned()).spawn(handle)?;
     Ok(())
+}
+
+/// The admin token, and what has it read again when its file changes.
+fn watch_token(path: PathBuf) -> (Arc<TokenFile>, Option<Watch>) {
+    let token = Arc::new(TokenFile::new(path.clone()));
+    let changed = {
+        let token = Arc::clone(&token);
+        move || token.read()
+    };
+    let watch = Watch::start(&path, Some(TOKEN_POLL_INTERVAL), changed);
+    if let Err(error) = &watch {
+        tracing::warn!(%error, "changes of the admin token are not noticed");
+    }
+    // Watched before it is read, so that no change falls between the two.
+    token.read();
+    (token, watch.ok())
 }
 
 fn spawn_reloader(

@@ -1,6 +1,6 @@
 //! One load: source to items to snapshot, with what it took.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::exit;
 use crate::items::{self, DataError, Format, ParseError, ParseOptions};
@@ -58,11 +58,7 @@ pub enum LoadError {
 impl LoadError {
     /// The exit code that `sysexits.h` has for it.
     pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Source(error) if error.is_bad_data() => exit::DATA,
-            Self::Source(_) => exit::NO_INPUT,
-            Self::Data { .. } => exit::DATA,
-        }
+        if self.is_bad_data() { exit::DATA } else { exit::NO_INPUT }
     }
 
     /// What is wrong, without the excerpt of the data that [`Display`](std::fmt::Display) shows.
@@ -70,6 +66,22 @@ impl LoadError {
         match self {
             Self::Source(error) => error.to_string(),
             Self::Data { source_name, error } => format!("{source_name}: {error}"),
+        }
+    }
+
+    /// Whether the source is there and what it holds is wrong, rather than out of reach.
+    pub fn is_bad_data(&self) -> bool {
+        match self {
+            Self::Source(error) => error.is_bad_data(),
+            Self::Data { .. } => true,
+        }
+    }
+
+    /// The fault in the data, with its place, if the source could be read.
+    pub fn fault(&self) -> Option<&DataError> {
+        match self {
+            Self::Source(_) => None,
+            Self::Data { error, .. } => Some(error),
         }
     }
 
@@ -130,7 +142,7 @@ fn load_once(source: &Source, loading: &Loading, opened: &dyn Fn(&Input)) -> Res
     let revision = revision?;
     let parse_took = started.elapsed();
     let started = Instant::now();
-    let snapshot = compile(items, &loading.compile);
+    let snapshot = compile(items, &loading.compile).with_loaded_at(SystemTime::now());
     Ok(Loaded {
         snapshot,
         revision,

@@ -12,7 +12,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("lifecycle", &[]),
     ("snapshot", &["items"]),
     ("hardware", &["metrics"]),
-    ("http", &["snapshot", "metrics", "lifecycle"]),
+    ("http", &["snapshot", "metrics", "lifecycle", "reload"]),
 ];
 
 /// Paths that never name an actix, tokio or file-system type.
@@ -20,6 +20,8 @@ const PURE: &[&str] = &[
     "items",
     "snapshot",
     "metrics",
+    "http/framing.rs",
+    "http/host.rs",
     "http/request.rs",
     "http/route.rs",
     "http/negotiate.rs",

@@ -27,7 +27,7 @@ fn the_defaults_are_safe() {
     let config = config(&[], &[], None).unwrap();
     assert_eq!(config.data, Location::Sample);
     assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
-    assert_eq!(config.admin_listen, None);
+    assert_eq!((config.admin_listen, config.admin_token_file), (None, None));
     assert_eq!(
         (config.drain_delay, config.shutdown_timeout),
         (Duration::ZERO, Duration::from_secs(30))

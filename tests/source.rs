@@ -323,6 +323,16 @@ fn a_directory_that_comes_back_is_watched_again() {
 }
 
 #[test]
+fn a_directory_that_comes_late_is_watched() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("later/a.json");
+    let (_watch, calls) = watch(&path, None);
+    std::fs::create_dir(directory.path().join("later")).unwrap();
+    std::fs::write(&path, b"[1]").unwrap();
+    wait(&calls);
+}
+
+#[test]
 fn a_file_that_is_never_quiet_is_looked_at_all_the_same() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(&directory, "a.json", b"[1]");

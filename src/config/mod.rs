@@ -8,6 +8,7 @@ pub mod settings;
 mod value;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -39,8 +40,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where probes and metrics are asked for, if not on the main listener.
     pub admin_listen: Option<SocketAddr>,
+    /// The file that holds the token of the admin endpoints, which are off without it.
+    pub admin_token_file: Option<PathBuf>,
     /// Threads that serve.
     pub workers: usize,
+    /// Connections that are open at once at the most, on each listener.
+    pub max_connections: usize,
     /// The codings to make.
     pub encodings: Vec<Coding>,
     /// The value of `Cache-Control`.
@@ -65,7 +70,7 @@ pub struct Config {
     pub log_level: LogLevel,
     /// How it is logged.
     pub log_format: LogFormat,
-    /// Whether the lane is on; it has no effect yet.
+    /// Whether plain requests are answered in the lane.
     pub lane: bool,
 }
 

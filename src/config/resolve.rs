@@ -251,7 +251,9 @@ impl Resolver {
         let max_data_bytes = self.get("max-data-bytes", value::size);
         let listen = self.listen(sources);
         let admin_listen = self.optional("admin-listen", value::address);
+        let admin_token_file = self.optional("admin-token-file", |text| Ok(PathBuf::from(text)));
         let workers = self.optional("workers", |text| value::number(text, 1..=1024));
+        let max_connections = self.get("max-connections", |text| value::number(text, 1..=10_000_000));
         let encodings = self.get("encodings", value::codings);
         let cache_control = self.get("cache-control", value::header_value);
         let cors_origin = self.get("cors-origin", value::origins);
@@ -292,7 +294,9 @@ impl Resolver {
             max_data_bytes: max_data_bytes?,
             listen: listen?,
             admin_listen: admin_listen?,
+            admin_token_file: admin_token_file?,
             workers: workers?.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+            max_connections: max_connections?,
             encodings: encodings?,
             cache_control: cache_control?,
             cors_origin: cors_origin?,

@@ -103,7 +103,14 @@ pub const SETTINGS: &[Setting] = &[
         "admin-listen",
         "ADDRESS",
         "",
-        "Where to answer probes and /metrics instead of on the main address",
+        "Where to answer probes, /metrics and admin endpoints instead of on the main address",
+    ),
+    setting(
+        "Network",
+        "admin-token-file",
+        "PATH",
+        "",
+        "The file that holds the bearer token of POST /-/reload and GET /-/snapshot, which are off without it; read again when it changes, and it may come later",
     ),
     setting(
         "Network",
@@ -115,7 +122,14 @@ pub const SETTINGS: &[Setting] = &[
     switch(
         "Network",
         "no-lane",
-        "Serve everything by the general HTTP stack; it has no effect yet",
+        "Serve everything by the general HTTP stack: slower, and otherwise the same",
+    ),
+    setting(
+        "Network",
+        "max-connections",
+        "NUMBER",
+        "65536",
+        "Connections that are open at once at the most, on each address, rounded up to a multiple of the workers; the next ones wait",
     ),
     setting(
         "HTTP",

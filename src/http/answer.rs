@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::cors::Cors;
 use super::negotiate::{accepts_identity, choose, if_match_passes, if_none_match_hits};
-use super::problem::{ALLOW, Problem};
+use super::problem::{ALLOW, ALLOW_POST, Problem};
 use super::reply::Reply;
 use super::request::{Method, RequestHead};
 use super::route::Route;
@@ -19,18 +19,8 @@ pub enum Scope {
     All,
     /// The collection and `/health`; probes are on the other listener.
     Public,
-    /// Probes and metrics, and no data.
+    /// Probes, metrics and admin endpoints, and no data.
     Admin,
-}
-
-impl Scope {
-    fn serves(self, route: &Route<'_>) -> bool {
-        match route {
-            Route::Health | Route::Server | Route::Malformed | Route::Unknown => true,
-            Route::Livez | Route::Readyz | Route::Metrics => self != Self::Public,
-            Route::Index | Route::Collection | Route::CollectionSlash | Route::Item(_) => self != Self::Admin,
-        }
-    }
 }
 
 /// What a listener's answers depend on besides request and data.
@@ -38,6 +28,8 @@ impl Scope {
 pub struct Site {
     /// Which targets are served.
     pub scope: Scope,
+    /// Whether there is a file of the admin token, without which the admin endpoints are not there.
+    pub has_token: bool,
     /// Whether and to whom scripts of other origins may read the answers.
     pub cors: Option<Cors>,
 }
@@ -47,29 +39,63 @@ pub struct Site {
 pub enum Answer<'a> {
     /// Bytes that are there.
     Reply(Reply<'a>),
-    /// A scrape of the metrics: the one answer that is made when it is asked for.
+    /// A scrape of the metrics, which is made when it is asked for.
     Scrape,
+    /// What only the holder of the admin token is told, when it is asked for.
+    Admin(Endpoint),
+}
+
+/// What can be asked for with the admin token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `POST /-/reload`
+    Reload,
+    /// `GET /-/snapshot`
+    Snapshot,
+}
+
+impl Endpoint {
+    /// Its route's template.
+    pub fn template(self) -> &'static str {
+        match self {
+            Self::Reload => Route::Reload.template(),
+            Self::Snapshot => Route::Snapshot.template(),
+        }
+    }
 }
 
 impl Site {
     /// Answers a request on this listener: [`answer`], the probes, and the lines of cross-origin sharing.
     pub fn respond<'a>(&'a self, request: &RequestHead<'_>, snapshot: &'a Snapshot, draining: bool) -> Answer<'a> {
         let route = Route::parse(request.path);
-        let route = if self.scope.serves(&route) {
-            route
-        } else {
-            Route::Unknown
-        };
-        if route == Route::Metrics && matches!(request.method, Method::Get | Method::Head) {
-            return Answer::Scrape;
+        let route = if self.serves(&route) { route } else { Route::Unknown };
+        match (&route, request.method) {
+            (Route::Metrics, Method::Get | Method::Head) => return Answer::Scrape,
+            (Route::Reload, Method::Post) if !has_parameters(request.query) => {
+                return Answer::Admin(Endpoint::Reload);
+            }
+            (Route::Snapshot, Method::Get | Method::Head) if !has_parameters(request.query) => {
+                return Answer::Admin(Endpoint::Snapshot);
+            }
+            _ => {}
         }
         let reply = respond(&route, request, snapshot, draining).of_route(route.template());
         match &self.cors {
-            None => Answer::Reply(reply),
-            Some(cors) => {
+            // No script of another origin has business with the admin endpoints.
+            Some(cors) if !matches!(route, Route::Reload | Route::Snapshot) => {
                 let preflight = request.method == Method::Options && request.asks_for_method;
                 Answer::Reply(reply.with_extra(cors.lines(request.origin, preflight)))
             }
+            _ => Answer::Reply(reply),
+        }
+    }
+
+    fn serves(&self, route: &Route<'_>) -> bool {
+        match route {
+            Route::Health | Route::Server | Route::Malformed | Route::Unknown => true,
+            Route::Livez | Route::Readyz | Route::Metrics => self.scope != Scope::Public,
+            Route::Reload | Route::Snapshot => self.has_token && self.scope != Scope::Public,
+            Route::Index | Route::Collection | Route::CollectionSlash | Route::Item(_) => self.scope != Scope::Admin,
         }
     }
 }
@@ -83,8 +109,11 @@ fn respond<'a>(route: &Route<'_>, request: &RequestHead<'_>, snapshot: &'a Snaps
     match (request.method, route) {
         (_, Route::Malformed) => return Problem::MalformedPath.reply().head_only(request.method == Method::Head),
         (_, Route::Unknown) => return Problem::NotFound.reply().head_only(request.method == Method::Head),
+        (Method::Options, Route::Reload) => return FIXED.options_post(),
         (Method::Options, _) => return FIXED.options(),
-        (Method::Other, _) | (_, Route::Server) => return Problem::MethodNotAllowed.reply(),
+        (Method::Post, Route::Reload) => {}
+        (_, Route::Reload) => return Problem::PostOnly.reply().head_only(request.method == Method::Head),
+        (Method::Post | Method::Other, _) | (_, Route::Server) => return Problem::MethodNotAllowed.reply(),
         (Method::Get | Method::Head, _) => {}
     }
     let reply = match route {
@@ -95,8 +124,9 @@ fn respond<'a>(route: &Route<'_>, request: &RequestHead<'_>, snapshot: &'a Snaps
         Route::Readyz if draining => Problem::Draining.reply(),
         Route::Readyz if !snapshot.is_ready() => Problem::Loading.reply(),
         Route::Health | Route::Livez | Route::Readyz => FIXED.healthy(),
-        // Without a recorder at hand there is nothing to scrape.
-        Route::Metrics => Problem::NotFound.reply(),
+        Route::Reload | Route::Snapshot if has_parameters(request.query) => Problem::UnknownParameter.reply(),
+        // Without a recorder or a reloader at hand there is nothing to tell.
+        Route::Metrics | Route::Reload | Route::Snapshot => Problem::NotFound.reply(),
         Route::Server | Route::Malformed | Route::Unknown => unreachable!("answered above"),
     };
     reply.head_only(request.method == Method::Head)
@@ -180,6 +210,7 @@ struct Fixed {
     healthy: (Head, Bytes),
     redirect: (Head, Bytes),
     options: Head,
+    options_post: Head,
 }
 
 static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
@@ -193,11 +224,12 @@ static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
         .field("content-length", "0")
         .field("location", "/items")
         .build();
-    let options = Head::builder(204).field("allow", ALLOW).build();
+    let options = |allow| Head::builder(204).field("allow", allow).build();
     Fixed {
         healthy: (healthy_head, healthy),
         redirect: (redirect, Bytes::new()),
-        options,
+        options: options(ALLOW),
+        options_post: options(ALLOW_POST),
     }
 });
 
@@ -212,5 +244,9 @@ impl Fixed {
 
     fn options(&'static self) -> Reply<'static> {
         Reply::new(&self.options, None)
+    }
+
+    fn options_post(&'static self) -> Reply<'static> {
+        Reply::new(&self.options_post, None)
     }
 }

@@ -1,90 +1,131 @@
 //! The actix-web application: carries requests to [`Site::respond`] and replies back.
 
-use std::cell::RefCell;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, KeepAlive, Protocol};
+use actix_service::{ServiceFactory, map_config};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::AppConfig;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::http::{ConnectionType, StatusCode};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::{ConnectionType, StatusCode, Version};
+use actix_web::{App, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::access_log::{AccessLog, Record};
-use super::answer::{Answer, Site};
-use super::record::{Answered, HttpMetrics, LevelGuard, WorkerLevels};
-use super::reply::Reply;
+use super::answer::{Answer, Endpoint};
+use super::framing::{HEAD_LENGTH_MAX, TARGET_LENGTH_MAX};
+use super::guard::{self, Connection, Guard};
+use super::host::is_host;
+use super::problem::Problem;
+use super::record::{Answered, HttpMetrics, LevelGuard};
+use super::reply::{Made, Reply};
 use super::request::{Method, RequestHead};
 use super::route::Route;
-use crate::lifecycle::Lifecycle;
+use super::worker::{Shared as WorkerShared, Worker};
 use crate::metrics::Format;
-use crate::snapshot::{Coding, Reader};
+use crate::snapshot::Coding;
 
-/// What one worker's answers are made from.
-#[derive(Debug)]
-pub struct Worker {
-    /// What is served on this listener.
-    pub site: Arc<Site>,
-    /// This thread's handle of the current snapshot.
-    pub reader: RefCell<Reader>,
-    /// Whether the server is draining.
-    pub lifecycle: Arc<Lifecycle>,
-    /// Where requests are counted.
-    pub metrics: Arc<HttpMetrics>,
-    /// How many there are in this thread.
-    pub levels: WorkerLevels,
-    /// Where to log requests, if anywhere.
-    pub access_log: Option<Arc<AccessLog>>,
+/// The application behind a worker's listener, for streams that are guarded.
+pub fn application<S>(
+    worker: &Rc<Worker>,
+) -> impl ServiceFactory<
+    (Guard<S>, Protocol, Option<SocketAddr>),
+    Config = (),
+    Response = (),
+    Error = DispatchError,
+    InitError = (),
+> + use<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let app = App::new()
+        .app_data(web::Data::new(Rc::clone(worker)))
+        .default_service(web::to(handle));
+    HttpService::build()
+        // Every limit of time is the guard's.
+        .keep_alive(KeepAlive::Os)
+        .client_request_timeout(Duration::ZERO)
+        .on_connect_ext(|guard: &Guard<S>, extensions| drop(extensions.insert(guard.connection())))
+        .finish(map_config(app, |()| AppConfig::default()))
 }
 
 /// Answers every request: the routes are [`Route`]'s.
-pub async fn handle(request: HttpRequest, worker: web::Data<Rc<Worker>>) -> HttpResponse {
+pub async fn handle(request: HttpRequest, worker: web::Data<Rc<Worker>>, unread: web::Payload) -> HttpResponse {
     let started = Instant::now();
-    let in_flight = worker.levels.request();
-    let mut reader = worker.reader.borrow_mut();
+    let shared = &worker.shared;
+    let connection = request
+        .conn_data::<Rc<Connection>>()
+        .expect("every connection is guarded");
+    let in_flight = InFlight {
+        _of_worker: worker.levels.request(),
+        _of_connection: connection.request(),
+        _unread: unread,
+    };
     let head = request_head(&request);
-    let draining = worker.lifecycle.is_draining();
-    let mut answered = Answered {
-        method: head.method,
-        route: Route::Metrics.template(),
-        status: StatusCode::OK.as_u16(),
-        coding: Coding::Identity,
-        length: 0,
-        took: Duration::ZERO,
+    let draining = shared.lifecycle.is_draining();
+    let refusal = match connection.take_refusal() {
+        None if request.version() == Version::HTTP_2 => check_http_2(&request, &head).err(),
+        refusal => refusal,
     };
-    let mut response = match worker.site.respond(&head, reader.read(), draining) {
-        Answer::Reply(reply) => {
-            answered.route = reply.route();
-            answered.status = reply.status();
-            answered.coding = reply.coding();
-            answered.length = reply.body().len();
-            response(&reply, in_flight)
-        }
-        Answer::Scrape => {
-            let response = scrape(&request, &worker.metrics, in_flight);
-            if head.method == Method::Get {
-                answered.length = length(&response);
-            }
-            response
+    let method = head.method;
+    // The snapshot is let go before anything is waited for.
+    let at_once = match refusal {
+        // Which method it was may not be known, so none is recorded.
+        Some(problem) => Ok(carry(
+            &problem.reply().head_only(method == Method::Head),
+            Method::Other,
+            in_flight,
+        )),
+        None => match shared.site.respond(&head, worker.reader.borrow_mut().read(), draining) {
+            Answer::Reply(reply) => Ok(carry(&reply, method, in_flight)),
+            Answer::Scrape => Ok(scrape(&request, method, &shared.metrics, in_flight)),
+            Answer::Admin(endpoint) => Err((endpoint, in_flight)),
+        },
+    };
+    let (mut answered, mut response) = match at_once {
+        Ok(answer) => answer,
+        Err((endpoint, in_flight)) => {
+            let made = administer(&request, endpoint, shared).await;
+            let reply = made.reply().of_route(endpoint.template());
+            carry(&reply.head_only(method == Method::Head), method, in_flight)
         }
     };
-    // A body is never read: what follows on the connection cannot be told from a next request.
-    if draining || has_body(&request) {
+    if shared.lifecycle.is_draining() {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     answered.took = started.elapsed();
-    worker.metrics.record(&answered);
-    if let Some(log) = &worker.access_log {
+    shared.metrics.record(&answered);
+    if let Some(log) = &shared.access_log {
         log_access(log, &request, &answered);
     }
     response
 }
 
-fn scrape(request: &HttpRequest, metrics: &HttpMetrics, in_flight: LevelGuard) -> HttpResponse {
+/// A reply as the application sends it, and what is recorded of it.
+fn carry(reply: &Reply<'_>, method: Method, in_flight: InFlight) -> (Answered, HttpResponse) {
+    (Answered::of(method, reply), response(reply, in_flight))
+}
+
+async fn administer(request: &HttpRequest, endpoint: Endpoint, shared: &WorkerShared) -> Made {
+    let admin = shared.admin.as_ref();
+    let admin = admin.expect("a site has the endpoints only where they can be answered");
+    let authorization = request.headers().get(header::AUTHORIZATION);
+    admin.answer(endpoint, authorization.map(HeaderValue::as_bytes)).await
+}
+
+fn scrape(
+    request: &HttpRequest,
+    method: Method,
+    metrics: &HttpMetrics,
+    in_flight: InFlight,
+) -> (Answered, HttpResponse) {
     let format = Format::negotiate(request.headers().get(header::ACCEPT).map(HeaderValue::as_bytes));
     let mut text = Vec::new();
     metrics.registry().render(format, &mut text);
@@ -93,17 +134,19 @@ fn scrape(request: &HttpRequest, metrics: &HttpMetrics, in_flight: LevelGuard) -
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::VARY, HeaderValue::from_static("accept"));
-    response.set_body(BoxBody::new(Shared {
+    let answered = Answered {
+        method,
+        route: Route::Metrics.template(),
+        status: StatusCode::OK.as_u16(),
+        coding: Coding::Identity,
+        length: if method == Method::Get { text.len() } else { 0 },
+        took: Duration::ZERO,
+    };
+    let response = response.set_body(BoxBody::new(Shared {
         bytes: Bytes::from(text),
         _in_flight: in_flight,
-    }))
-}
-
-fn length(response: &HttpResponse) -> usize {
-    match response.body().size() {
-        BodySize::Sized(length) => length as usize,
-        BodySize::None | BodySize::Stream => 0,
-    }
+    }));
+    (answered, response)
 }
 
 fn log_access(log: &AccessLog, request: &HttpRequest, answered: &Answered) {
@@ -139,15 +182,28 @@ fn request_head(request: &HttpRequest) -> RequestHead<'_> {
     head
 }
 
-fn has_body(request: &HttpRequest) -> bool {
-    let headers = request.headers();
-    headers.contains_key(header::TRANSFER_ENCODING)
-        || headers
-            .get(header::CONTENT_LENGTH)
-            .is_some_and(|length| length.as_bytes() != b"0")
+/// The limits of a head, for those that pass the guard as frames.
+fn check_http_2(request: &HttpRequest, head: &RequestHead<'_>) -> Result<(), Problem> {
+    let target_length = head.path.len() + head.query.map_or(0, |query| query.len() + 1);
+    // As RFC 9113, section 6.5.2, measures them.
+    let fields = request.headers().iter();
+    let fields_length: usize = fields.map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+    let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+    let mut hosts = request.headers().get_all(header::HOST).map(HeaderValue::as_bytes);
+    let host = hosts.next();
+    if target_length > TARGET_LENGTH_MAX {
+        Err(Problem::TargetTooLong)
+    } else if fields_length > HEAD_LENGTH_MAX {
+        Err(Problem::HeadTooLarge)
+    } else if authority.or(host).is_none() || hosts.next().is_some() || !authority.into_iter().chain(host).all(is_host)
+    {
+        Err(Problem::BadHost)
+    } else {
+        Ok(())
+    }
 }
 
-fn response(reply: &Reply<'_>, in_flight: LevelGuard) -> HttpResponse {
+fn response(reply: &Reply<'_>, in_flight: InFlight) -> HttpResponse {
     let status = StatusCode::from_u16(reply.status()).expect("Janus's status codes are status codes");
     let mut response = HttpResponse::new(status);
     let mut block = Vec::with_capacity(512);
@@ -185,7 +241,15 @@ fn fields(block: &Bytes) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
 /// A body that is somebody's memory. The request is in flight until it has been taken.
 struct Shared {
     bytes: Bytes,
-    _in_flight: LevelGuard,
+    _in_flight: InFlight,
+}
+
+/// A request that goes on, in the sight of a scrape and of its connection's guard.
+struct InFlight {
+    _of_worker: LevelGuard,
+    _of_connection: guard::InFlight,
+    /// A body that nobody reads. Let go of earlier, HTTP/2 would reset the stream before the answer is sent.
+    _unread: web::Payload,
 }
 
 impl MessageBody for Shared {

@@ -1,12 +1,23 @@
 //! A request's way: from the bytes of a head to the bytes of an answer.
 //!
-//! [`request`], [`route`], [`negotiate`], [`answer`], [`reply`] and [`problem`] are pure: they name no framework and do
-//! no input or output.
+//! Two faces answer, and cannot disagree: both read heads by [`framing`] and answer by [`answer`]. The [`lane`] answers
+//! plain requests straight from a connection's bytes; the actix-web application ([`app`]), behind the [`guard`], all
+//! others. [`connection`] leads a connection through both.
+//!
+//! [`framing`], [`host`], [`request`], [`route`], [`negotiate`], [`answer`], [`reply`] and [`problem`] are pure: they
+//! name no framework and do no input or output.
 
 pub mod access_log;
+pub mod admin;
 pub mod answer;
 pub mod app;
+pub mod closing;
+pub mod connection;
 pub mod cors;
+pub mod framing;
+pub mod guard;
+pub mod host;
+pub mod lane;
 pub mod negotiate;
 pub mod problem;
 pub mod record;
@@ -14,3 +25,6 @@ pub mod reply;
 pub mod request;
 pub mod route;
 pub mod server;
+pub mod timer;
+pub mod token;
+pub mod worker;

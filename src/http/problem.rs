@@ -4,11 +4,14 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 
-use super::reply::Reply;
-use crate::snapshot::{Head, reason};
+use super::reply::{Made, Reply};
+use crate::snapshot::{Head, HeadBuilder, reason};
 
-/// The methods that every target takes, for `Allow`.
+/// The methods of nearly every target, for `Allow`.
 pub(super) const ALLOW: &str = "GET, HEAD, OPTIONS";
+
+/// The methods of what is asked for by POST.
+pub(super) const ALLOW_POST: &str = "POST, OPTIONS";
 
 /// What went wrong. The code in the body is stable: clients may depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub enum Problem {
     NoIds,
     /// The method is not GET, HEAD or OPTIONS.
     MethodNotAllowed,
+    /// The method is not POST, where only that is taken.
+    PostOnly,
     /// `Accept-Encoding` rules out every representation.
     NotAcceptable,
     /// `If-Match` names no current representation.
@@ -29,24 +34,49 @@ pub enum Problem {
     UnknownParameter,
     /// The path is not percent-encoded UTF-8.
     MalformedPath,
+    /// The head is not one of HTTP/1, or says two things about where the request ends.
+    MalformedRequest,
+    /// `Host` is missing, there twice, or names no host.
+    BadHost,
+    /// The head did not come whole in time.
+    RequestTimeout,
+    /// The request target is longer than is read.
+    TargetTooLong,
+    /// The head is longer, or has more fields, than is read.
+    HeadTooLarge,
     /// There is no data yet.
     Loading,
     /// The server is about to stop.
     Draining,
+    /// There is no `Authorization` of the Bearer scheme.
+    TokenRequired,
+    /// The bearer token is not the admin token.
+    InvalidToken,
+    /// The admin token's file is not there yet, or holds none.
+    TokenUnavailable,
 }
 
 impl Problem {
-    const ALL: [Problem; 10] = [
+    const ALL: [Problem; 19] = [
         Problem::NotFound,
         Problem::ItemNotFound,
         Problem::NoIds,
         Problem::MethodNotAllowed,
+        Problem::PostOnly,
         Problem::NotAcceptable,
         Problem::PreconditionFailed,
         Problem::UnknownParameter,
         Problem::MalformedPath,
+        Problem::MalformedRequest,
+        Problem::BadHost,
+        Problem::RequestTimeout,
+        Problem::TargetTooLong,
+        Problem::HeadTooLarge,
         Problem::Loading,
         Problem::Draining,
+        Problem::TokenRequired,
+        Problem::InvalidToken,
+        Problem::TokenUnavailable,
     ];
 
     /// Status, stable code and detail.
@@ -64,6 +94,7 @@ impl Problem {
                 "method_not_allowed",
                 "This is read-only: use GET, HEAD or OPTIONS.",
             ),
+            Self::PostOnly => (405, "method_not_allowed", "This is asked for by POST."),
             Self::NotAcceptable => (
                 406,
                 "not_acceptable",
@@ -76,57 +107,132 @@ impl Problem {
             ),
             Self::UnknownParameter => (400, "unknown_parameter", "This resource takes no query parameter."),
             Self::MalformedPath => (400, "malformed_path", "The path is not percent-encoded UTF-8."),
+            Self::MalformedRequest => (
+                400,
+                "malformed_request",
+                "The head of the request is not well-formed, or leaves open where the request ends.",
+            ),
+            Self::BadHost => (
+                400,
+                "bad_host",
+                "A request has one Host field, and it names a host: name or address, and perhaps a port.",
+            ),
+            Self::RequestTimeout => (
+                408,
+                "request_timeout",
+                "The head of the request took longer than 5 seconds.",
+            ),
+            Self::TargetTooLong => (414, "target_too_long", "The request target is longer than 8192 bytes."),
+            Self::HeadTooLarge => (
+                431,
+                "head_too_large",
+                "The head of the request is longer than 16384 bytes, or has more than 96 fields.",
+            ),
             Self::Loading => (503, "loading", "The collection is being loaded. Try again in a second."),
             Self::Draining => (503, "draining", "The server is about to stop."),
+            Self::TokenRequired => (
+                401,
+                "token_required",
+                "This takes the admin token, as Authorization: Bearer.",
+            ),
+            Self::InvalidToken => (401, "invalid_token", "The bearer token is not the admin token."),
+            Self::TokenUnavailable => (
+                503,
+                "token_unavailable",
+                "The file of the admin token is not there yet, or holds none; the log says which.",
+            ),
         }
     }
 
     /// The answer.
     pub fn reply(self) -> Reply<'static> {
-        let made = &MADE[self as usize];
-        Reply::new(&made.head, Some(&made.body))
+        self.made().reply()
     }
-}
 
-struct Made {
-    head: Head,
-    body: Bytes,
+    /// The answer as it is kept.
+    pub(super) fn made(self) -> &'static Made {
+        &MADE[self as usize]
+    }
 }
 
 static MADE: LazyLock<[Made; Problem::ALL.len()]> = LazyLock::new(|| Problem::ALL.map(make));
 
 fn make(problem: Problem) -> Made {
-    #[derive(serde::Serialize)]
-    struct Body {
-        r#type: &'static str,
-        title: &'static str,
-        status: u16,
-        detail: &'static str,
-        code: &'static str,
-    }
     let (status, code, detail) = problem.parts();
-    // With `about:blank` the title is the status phrase (section 4.2.1); what is particular stands in `code`.
-    let body = Body {
-        r#type: "about:blank",
-        title: reason(status),
-        status,
-        detail,
-        code,
+    let body = Details::new(status, code, detail, None).body();
+    let head = head(status, &body);
+    let head = match problem {
+        Problem::MethodNotAllowed => head.field("allow", ALLOW),
+        Problem::PostOnly => head.field("allow", ALLOW_POST),
+        Problem::NotAcceptable => head.field("vary", "accept-encoding"),
+        Problem::Loading | Problem::TokenUnavailable => head.field("retry-after", "1"),
+        // RFC 6750, section 3: a request without a token is told no error code.
+        Problem::TokenRequired => head.field("www-authenticate", "Bearer realm=\"janus\""),
+        Problem::InvalidToken => head.field("www-authenticate", "Bearer realm=\"janus\", error=\"invalid_token\""),
+        _ => head,
     };
-    let body = simd_json::to_vec(&body).expect("a problem is plain text and a number");
-    let mut head = Head::builder(status)
-        .field("content-length", body.len().to_string())
-        .field("content-type", "application/problem+json")
-        .field("cache-control", "no-store");
-    match problem {
-        Problem::MethodNotAllowed => head = head.field("allow", ALLOW),
-        Problem::NotAcceptable => head = head.field("vary", "accept-encoding"),
-        Problem::Loading => head = head.field("retry-after", "1"),
-        _ => {}
-    }
     Made {
         head: head.build(),
-        body: Bytes::from(body),
+        body,
+    }
+}
+
+/// The header block of every problem begins so.
+fn head(status: u16, body: &Bytes) -> HeadBuilder {
+    Head::builder(status)
+        .field("content-length", body.len().to_string())
+        .field("content-type", "application/problem+json")
+        .field("cache-control", "no-store")
+}
+
+/// A problem's members.
+#[derive(Debug, serde::Serialize)]
+pub(super) struct Details<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    place: Option<Place>,
+}
+
+/// Where in the data a fault is, and of which kind it is.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub(super) struct Place {
+    /// The kind's stable name.
+    pub(super) fault: &'static str,
+    /// The line, from 1.
+    pub(super) line: u64,
+    /// The column in characters, from 1.
+    pub(super) column: u64,
+}
+
+impl<'a> Details<'a> {
+    /// Of this status. With `about:blank` the title is the status phrase (section 4.2.1); what is particular stands in
+    /// `code`.
+    pub(super) fn new(status: u16, code: &'static str, detail: &'a str, place: Option<Place>) -> Self {
+        Self {
+            r#type: "about:blank",
+            title: reason(status),
+            status,
+            detail,
+            code,
+            place,
+        }
+    }
+
+    /// A whole answer, for a problem that is met and not made beforehand.
+    pub(super) fn made(&self) -> Made {
+        let body = self.body();
+        Made {
+            head: head(self.status, &body).build(),
+            body,
+        }
+    }
+
+    fn body(&self) -> Bytes {
+        simd_json::to_vec(self).expect("a problem is text and numbers").into()
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::reply::Reply;
 use super::request::Method;
 use super::route::Route;
 use crate::metrics::{Counter, Gauge, Histogram, Registry};
@@ -47,6 +48,20 @@ pub struct Answered {
     pub length: usize,
     /// From the end of the head to the answer.
     pub took: Duration,
+}
+
+impl Answered {
+    /// A reply to a request with this method; how long it took is not known yet.
+    pub fn of(method: Method, reply: &Reply<'_>) -> Self {
+        Self {
+            method,
+            route: reply.route(),
+            status: reply.status(),
+            coding: reply.coding(),
+            length: reply.body().len(),
+            took: Duration::ZERO,
+        }
+    }
 }
 
 impl HttpMetrics {

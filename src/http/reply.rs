@@ -19,6 +19,22 @@ pub struct Reply<'a> {
     head_only: bool,
 }
 
+/// A whole answer that is made, and kept or sent.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The header block.
+    pub head: Head,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Made {
+    /// The answer, to be sent from this memory.
+    pub fn reply(&self) -> Reply<'_> {
+        Reply::new(&self.head, Some(&self.body))
+    }
+}
+
 #[derive(Clone, Debug)]
 enum HeadSource<'a> {
     Made(&'a Head),
@@ -75,11 +91,13 @@ impl<'a> Reply<'a> {
         Self { coding, ..self }
     }
 
-    pub(super) fn of_route(self, route: &'static str) -> Self {
+    /// With the route that was asked for.
+    pub fn of_route(self, route: &'static str) -> Self {
         Self { route, ..self }
     }
 
-    pub(super) fn head_only(self, head_only: bool) -> Self {
+    /// Without its body, if it answers HEAD.
+    pub fn head_only(self, head_only: bool) -> Self {
         Self { head_only, ..self }
     }
 

@@ -9,13 +9,15 @@ pub enum Method {
     Head,
     /// OPTIONS.
     Options,
+    /// POST.
+    Post,
     /// Any other; always answered by 405.
     Other,
 }
 
 impl Method {
     /// Every method, each at its place.
-    pub const ALL: [Method; 4] = [Method::Get, Method::Head, Method::Options, Method::Other];
+    pub const ALL: [Method; 5] = [Method::Get, Method::Head, Method::Options, Method::Post, Method::Other];
 
     /// Reads a method's token (RFC 9110, section 9.1: it is case-sensitive).
     pub fn parse(token: &[u8]) -> Self {
@@ -23,6 +25,7 @@ impl Method {
             b"GET" => Self::Get,
             b"HEAD" => Self::Head,
             b"OPTIONS" => Self::Options,
+            b"POST" => Self::Post,
             _ => Self::Other,
         }
     }
@@ -33,6 +36,7 @@ impl Method {
             Self::Get => "GET",
             Self::Head => "HEAD",
             Self::Options => "OPTIONS",
+            Self::Post => "POST",
             Self::Other => "other",
         }
     }

@@ -21,6 +21,10 @@ pub enum Route<'r> {
     Readyz,
     /// `/metrics`
     Metrics,
+    /// `/-/reload`
+    Reload,
+    /// `/-/snapshot`
+    Snapshot,
     /// `*`: the server as a whole, for OPTIONS (RFC 9112, section 3.2.4).
     Server,
     /// A path that is not percent-encoded text.
@@ -31,7 +35,7 @@ pub enum Route<'r> {
 
 impl<'r> Route<'r> {
     /// Every template.
-    pub const TEMPLATES: [&'static str; 9] = [
+    pub const TEMPLATES: [&'static str; 11] = [
         "/",
         "/items",
         "/items/{id}",
@@ -39,6 +43,8 @@ impl<'r> Route<'r> {
         "/livez",
         "/readyz",
         "/metrics",
+        "/-/reload",
+        "/-/snapshot",
         "*",
         "unmatched",
     ];
@@ -58,6 +64,8 @@ impl<'r> Route<'r> {
             b"/livez" => Self::Livez,
             b"/readyz" => Self::Readyz,
             b"/metrics" => Self::Metrics,
+            b"/-/reload" => Self::Reload,
+            b"/-/snapshot" => Self::Snapshot,
             b"*" => Self::Server,
             _ if path.contains(&b'%') => Self::parse_encoded(path),
             _ => Self::Unknown,
@@ -74,6 +82,8 @@ impl<'r> Route<'r> {
             Self::Livez => "/livez",
             Self::Readyz => "/readyz",
             Self::Metrics => "/metrics",
+            Self::Reload => "/-/reload",
+            Self::Snapshot => "/-/snapshot",
             Self::Server => "*",
             Self::Malformed | Self::Unknown => "unmatched",
         }
@@ -98,6 +108,12 @@ impl<'r> Route<'r> {
         match (decode(first).as_deref(), rest) {
             (None, _) => Self::Malformed,
             (Some("items"), Some(id)) => Self::item(id),
+            (Some("-"), Some(name)) => match decode(name).as_deref() {
+                Some("reload") => Self::Reload,
+                Some("snapshot") => Self::Snapshot,
+                Some(_) => Self::Unknown,
+                None => Self::Malformed,
+            },
             (Some("items"), None) => Self::Collection,
             (Some("health"), None) => Self::Health,
             (Some("livez"), None) => Self::Livez,
@@ -153,6 +169,10 @@ mod tests {
         check("/livez", Route::Livez);
         check("/readyz", Route::Readyz);
         check("/metrics", Route::Metrics);
+        check("/-/reload", Route::Reload);
+        check("/-/snapshot", Route::Snapshot);
+        check("/-/", Route::Unknown);
+        check("/-/reload/", Route::Unknown);
         check("*", Route::Server);
         check("", Route::Unknown);
         check("/Items", Route::Unknown);
@@ -167,11 +187,14 @@ mod tests {
         check("/item%73/1", Route::Item("1".into()));
         check("/%68ealth", Route::Health);
         check("/items%2F1", Route::Unknown);
+        check("/-/%72eload", Route::Reload);
+        check("/%2D/snapshot", Route::Snapshot);
+        check("/-%2Freload", Route::Unknown);
     }
 
     #[test]
     fn what_is_not_encoded_text_is_malformed() {
-        for path in ["/items/%", "/items/%4", "/items/%zz", "/items/%ff", "/%c3"] {
+        for path in ["/items/%", "/items/%4", "/items/%zz", "/items/%ff", "/%c3", "/-/%ff"] {
             check(path, Route::Malformed);
         }
     }

@@ -1,36 +1,28 @@
 //! Sockets to application: listeners, workers, connection limits.
 
-use std::cell::RefCell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::HttpService;
 use actix_server::Server;
-use actix_web::dev::AppConfig;
-use actix_web::{App, web};
+use actix_service::{ServiceFactory, fn_factory, fn_service};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpStream;
 
 use super::access_log::AccessLog;
+use super::admin::Admin;
 use super::answer::Site;
-use super::app::{Worker, handle};
+use super::app::application;
+use super::connection::serve;
 use super::record::HttpMetrics;
+use super::worker::{Shared, Worker};
 use crate::lifecycle::Lifecycle;
 use crate::snapshot::Publisher;
 
-/// How long a kept connection may be idle.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
-/// How long a request's head may take.
-const HEAD_TIME_MAX: Duration = Duration::from_secs(5);
-
 /// Connections that the kernel holds until a worker takes them.
 const BACKLOG: i32 = 4096;
-
-/// How often an idle worker lets go of a snapshot that is no longer current.
-const REFRESH: Duration = Duration::from_secs(1);
 
 /// A bound socket and what is served on it.
 #[derive(Debug)]
@@ -46,8 +38,6 @@ pub struct Listener {
 /// What the listeners share.
 #[derive(Clone, Debug)]
 pub struct Serving {
-    /// Threads that serve.
-    pub workers: usize,
     /// How long connections may take to end once the server stops.
     pub shutdown_timeout: Duration,
     /// The current snapshot.
@@ -58,6 +48,12 @@ pub struct Serving {
     pub metrics: Arc<HttpMetrics>,
     /// Where requests are logged, if anywhere.
     pub access_log: Option<Arc<AccessLog>>,
+    /// Whether plain requests are answered in the lane.
+    pub has_lane: bool,
+    /// Connections that each listener takes at the most; the next ones wait to be accepted.
+    pub connections_max: usize,
+    /// What the admin endpoints are answered from, if there is a file of the admin token.
+    pub admin: Option<Arc<Admin>>,
 }
 
 /// Binds a listening socket.
@@ -75,61 +71,49 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Starts the workers. Signals are not handled here.
+/// Starts a listener's workers. Signals are not handled here.
+///
+/// Each listener has workers of its own, so that a main listener that has no room left, or no time, leaves probes and
+/// metrics alone. `workers` is their number.
 ///
 /// # Errors
 ///
 /// What the kernel says of a socket.
-pub fn start(listeners: Vec<Listener>, serving: &Serving) -> io::Result<Server> {
-    let mut builder = Server::build()
-        .workers(serving.workers)
+pub fn start(listener: Listener, workers: usize, serving: &Serving) -> io::Result<Server> {
+    let Listener { name, socket, site } = listener;
+    let shared = Shared {
+        site,
+        publisher: serving.publisher.clone(),
+        lifecycle: Arc::clone(&serving.lifecycle),
+        metrics: Arc::clone(&serving.metrics),
+        access_log: serving.access_log.clone(),
+        admin: serving.admin.clone(),
+        has_lane: serving.has_lane,
+    };
+    let server = Server::build()
+        .workers(workers)
+        .max_concurrent_connections(serving.connections_max.div_ceil(workers))
         .disable_signals()
         // Whole seconds are what it takes; a fraction is not cut off.
-        .shutdown_timeout(serving.shutdown_timeout.as_millis().div_ceil(1000) as u64);
-    for listener in listeners {
-        let Listener { name, socket, site } = listener;
-        let serving = serving.clone();
-        builder = builder.listen(name, socket, move || {
-            let levels = serving.metrics.worker();
-            let connections = levels.clone();
-            let worker = Rc::new(Worker {
-                site: Arc::clone(&site),
-                reader: RefCell::new(serving.publisher.reader()),
-                lifecycle: Arc::clone(&serving.lifecycle),
-                metrics: Arc::clone(&serving.metrics),
-                levels,
-                access_log: serving.access_log.clone(),
-            });
-            refresh(Rc::downgrade(&worker));
-            let app = App::new()
-                .app_data(web::Data::new(worker))
-                .default_service(web::to(handle));
-            let lifecycle = Arc::clone(&serving.lifecycle);
-            HttpService::build()
-                .keep_alive(KEEP_ALIVE)
-                .client_request_timeout(HEAD_TIME_MAX)
-                .tcp_nodelay(true)
-                // Dropped with the connection.
-                .on_connect_ext(move |_: &_, extensions| drop(extensions.insert(connections.connection())))
-                .graceful_shutdown_signal(move || {
-                    let lifecycle = Arc::clone(&lifecycle);
-                    async move { lifecycle.stopping().await }
-                })
-                .finish(actix_service::map_config(app, |()| AppConfig::default()))
-                .tcp_auto_h2c()
+        .shutdown_timeout(serving.shutdown_timeout.as_millis().div_ceil(1000) as u64)
+        .listen(name, socket, move || {
+            let shared = shared.clone();
+            fn_factory(move || {
+                let worker = Worker::start(shared.clone());
+                async move {
+                    let application = Rc::new(application(&worker).new_service(()).await?);
+                    Ok::<_, ()>(fn_service(move |stream: TcpStream| {
+                        // A connection that is gone by now shows it when it is read.
+                        let _ = stream.set_nodelay(true);
+                        let peer = |stream: &TcpStream| stream.peer_addr().ok();
+                        let (worker, application) = (Rc::clone(&worker), Rc::clone(&application));
+                        async move {
+                            serve(stream, peer, worker, application).await;
+                            Ok::<_, ()>(())
+                        }
+                    }))
+                }
+            })
         })?;
-    }
-    Ok(builder.run())
-}
-
-/// Reads the current snapshot now and then, as long as the worker is there, so that none is kept alive by idleness.
-fn refresh(worker: std::rc::Weak<Worker>) {
-    actix_rt::spawn(async move {
-        let mut ticks = actix_rt::time::interval(REFRESH);
-        loop {
-            ticks.tick().await;
-            let Some(worker) = worker.upgrade() else { return };
-            worker.reader.borrow_mut().read();
-        }
-    });
+    Ok(server.run())
 }

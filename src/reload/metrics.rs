@@ -1,21 +1,11 @@
 //! What is recorded of snapshots and reloads.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
+use super::report::Outcome;
 use crate::metrics::{Counter, Gauge, Histogram, Info, Registry};
 use crate::snapshot::{Coding, Snapshot};
-
-/// How a reload ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// New data is served.
-    Success,
-    /// The data is what it was.
-    Unchanged,
-    /// The last good data stays.
-    Failure,
-}
 
 /// The snapshot and reload series.
 #[derive(Debug)]
@@ -24,7 +14,8 @@ pub(super) struct ReloadMetrics {
     items: Gauge,
     bytes: [Gauge; Coding::ALL.len()],
     loaded_timestamp: Gauge,
-    reloads: [Counter; 3],
+    reloads: [Counter; Outcome::ALL.len()],
+    last_successful: Gauge,
     duration: Histogram,
 }
 
@@ -52,18 +43,22 @@ impl ReloadMetrics {
             None,
         );
         registry.describe(
+            "janus_last_reload_successful",
+            "1 if the last load left the source's data served; 0 while an older snapshot stands in for bad data.",
+            None,
+        );
+        registry.describe(
             "janus_reload_duration_seconds",
             "From the trigger of a reload to its end.",
             Some("seconds"),
         );
         const VALID: &str = "the names are valid and no other kind has them";
         let gauge = |name, labels: &[(&str, &str)]| registry.gauge(name, labels).expect(VALID);
-        let reloads = |result| {
+        let reloads = Outcome::ALL.map(|outcome| {
             registry
-                .counter("janus_reloads_total", &[("result", result)])
+                .counter("janus_reloads_total", &[("result", outcome.label())])
                 .expect(VALID)
-        };
-        let reloads = ["success", "unchanged", "failure"].map(reloads);
+        });
         // A counter is there from the start, at 0, so that its first increment can be seen.
         reloads.iter().for_each(|counter| counter.increment(0));
         Self {
@@ -72,6 +67,7 @@ impl ReloadMetrics {
             bytes: Coding::ALL.map(|coding| gauge("janus_snapshot_bytes", &[("encoding", coding.token())])),
             loaded_timestamp: gauge("janus_snapshot_loaded_timestamp_seconds", &[]),
             reloads,
+            last_successful: gauge("janus_last_reload_successful", &[]),
             duration: registry.histogram("janus_reload_duration_seconds", &[]).expect(VALID),
         }
     }
@@ -80,8 +76,11 @@ impl ReloadMetrics {
     pub(super) fn published(&self, snapshot: &Snapshot) {
         self.info.set(snapshot.id());
         self.items.set(snapshot.items_count() as f64);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.loaded_timestamp.set(now.as_secs_f64());
+        if let Some(loaded) = snapshot.loaded_at() {
+            let since_epoch = loaded.duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.loaded_timestamp.set(since_epoch.as_secs_f64());
+        }
+        self.last_successful.set(1.0);
         self.encoded(snapshot);
     }
 
@@ -102,6 +101,7 @@ impl ReloadMetrics {
     /// A reload has ended.
     pub(super) fn reloaded(&self, outcome: Outcome, took: Duration) {
         self.reloads[outcome as usize].increment(1);
+        self.last_successful.set(f64::from(outcome != Outcome::Failure));
         self.duration.record_ns(took.as_nanos() as u64);
     }
 }

@@ -4,14 +4,19 @@
 //! the snapshot that is served stays.
 
 pub(crate) mod metrics;
+mod report;
 
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use self::metrics::{Outcome, ReloadMetrics};
+use arc_swap::ArcSwapOption;
+
+use self::metrics::ReloadMetrics;
+pub use self::report::{Outcome, Reloads, Reply, Report};
 use crate::load::{LoadError, Loaded, Loading, load};
 use crate::metrics::Registry;
 use crate::progress::Progress;
@@ -22,12 +27,14 @@ use crate::source::{Revision, Source};
 const RETIRE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why to look at the source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Trigger {
     /// It seems to have changed.
     Changed,
     /// Somebody asked.
     Requested,
+    /// Somebody asked, and waits to hear how it ends.
+    Awaited(Reply),
 }
 
 /// Loads, publishes, and loads again.
@@ -38,6 +45,7 @@ pub struct Reloader {
     publisher: Publisher,
     encoder: Sender<Arc<Snapshot>>,
     metrics: Arc<ReloadMetrics>,
+    last: Arc<ArcSwapOption<Report>>,
     revision: Option<Revision>,
     retired: Vec<Arc<Snapshot>>,
 }
@@ -53,8 +61,18 @@ impl Reloader {
             publisher,
             encoder,
             metrics,
+            last: Arc::default(),
             revision: None,
             retired: Vec::new(),
+        }
+    }
+
+    /// A handle to ask this reloader, once it runs on the other end of `triggers`.
+    pub fn handle(&self, triggers: Sender<Trigger>) -> Reloads {
+        Reloads {
+            triggers,
+            last: Arc::clone(&self.last),
+            source_name: self.source.name(),
         }
     }
 
@@ -99,10 +117,13 @@ impl Reloader {
             match trigger {
                 Ok(first) => {
                     // What came meanwhile is served by the same load.
-                    let requested = triggers
-                        .try_iter()
-                        .fold(first, |all, next| if next == Trigger::Requested { next } else { all });
-                    self.reload(requested);
+                    let triggers: Vec<Trigger> = iter::once(first).chain(triggers.try_iter()).collect();
+                    let report = self.reload(triggers.iter().any(|trigger| !matches!(trigger, Trigger::Changed)));
+                    for trigger in triggers {
+                        if let Trigger::Awaited(reply) = trigger {
+                            reply.send(Arc::clone(&report));
+                        }
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -113,44 +134,31 @@ impl Reloader {
         }
     }
 
-    fn reload(&mut self, trigger: Trigger) {
+    /// Loads, and publishes what is new. A reload that somebody asked for is logged even if nothing has changed.
+    fn reload(&mut self, was_requested: bool) -> Arc<Report> {
         let started = Instant::now();
         let before = self.publisher.current();
-        match self.load_if_changed() {
-            Ok(Some(loaded)) if loaded.snapshot.id() != before.id() => {
-                let served = self.publish(loaded);
-                self.metrics.reloaded(Outcome::Success, started.elapsed());
-                tracing::info!(
-                    old_snapshot = before.id(),
-                    snapshot = served.id(),
-                    items = served.items_count(),
-                    bytes = served.bytes(),
-                    milliseconds = milliseconds(started),
-                    "reloaded"
-                );
-                warn_without_ids(&served);
+        let result = self.load_if_changed().map(|loaded| match loaded {
+            Some(loaded) if loaded.snapshot.id() != before.id() => {
+                self.publish(loaded);
+                Outcome::Success
             }
-            Ok(unchanged) => {
-                self.metrics.reloaded(Outcome::Unchanged, started.elapsed());
+            unchanged => {
                 if let Some(loaded) = unchanged {
                     self.revision = Some(loaded.revision);
                 }
-                let milliseconds = milliseconds(started);
-                match trigger {
-                    Trigger::Requested => tracing::info!(snapshot = before.id(), milliseconds, "unchanged"),
-                    Trigger::Changed => tracing::debug!(snapshot = before.id(), milliseconds, "unchanged"),
-                }
+                Outcome::Unchanged
             }
-            Err(error) => {
-                self.metrics.reloaded(Outcome::Failure, started.elapsed());
-                tracing::error!(
-                    error = error.summary(),
-                    kept_snapshot = before.id(),
-                    milliseconds = milliseconds(started),
-                    "reload failed; the last good snapshot stays"
-                );
-            }
+        });
+        let served = self.publisher.current();
+        let report = Arc::new(Report::new(result, started.elapsed(), &served));
+        self.metrics.reloaded(report.outcome, report.took);
+        self.last.store(Some(Arc::clone(&report)));
+        log(&report, before.id(), was_requested);
+        if report.outcome == Outcome::Success {
+            warn_without_ids(&served);
         }
+        report
     }
 
     /// Reads the bytes only, as long as they are those of the current snapshot.
@@ -172,6 +180,29 @@ impl Reloader {
             let _ = self.encoder.send(Arc::clone(&served));
         }
         served
+    }
+}
+
+fn log(report: &Report, before: &str, was_requested: bool) {
+    let snapshot = report.snapshot_id.as_str();
+    let milliseconds = report.took.as_millis() as u64;
+    match report.outcome {
+        Outcome::Success => tracing::info!(
+            old_snapshot = before,
+            snapshot,
+            items = report.items_count,
+            bytes = report.bytes,
+            milliseconds,
+            "reloaded"
+        ),
+        Outcome::Unchanged if was_requested => tracing::info!(snapshot, milliseconds, "unchanged"),
+        Outcome::Unchanged => tracing::debug!(snapshot, milliseconds, "unchanged"),
+        Outcome::Failure => tracing::error!(
+            error = report.error.as_ref().map(LoadError::summary),
+            kept_snapshot = snapshot,
+            milliseconds,
+            "reload failed; the last good snapshot stays"
+        ),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::thread;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -36,6 +37,7 @@ pub struct Settings {
 pub struct Snapshot {
     id: String,
     index: Resource,
+    loaded: Option<SystemTime>,
     data: Option<Data>,
 }
 
@@ -93,6 +95,7 @@ pub fn compile(items: Collection, settings: &Settings) -> Snapshot {
     Snapshot {
         id,
         index,
+        loaded: None,
         data: Some(data),
     }
 }
@@ -103,8 +106,22 @@ impl Snapshot {
         Self {
             id: String::new(),
             index: index(None, settings),
+            loaded: None,
             data: None,
         }
+    }
+
+    /// The same snapshot, loaded at this time.
+    pub fn with_loaded_at(self, loaded: SystemTime) -> Self {
+        Self {
+            loaded: Some(loaded),
+            ..self
+        }
+    }
+
+    /// When it was loaded, if it was loaded and not only compiled.
+    pub fn loaded_at(&self) -> Option<SystemTime> {
+        self.loaded
     }
 
     /// Whether there is data.
@@ -195,6 +212,7 @@ impl Snapshot {
         Self {
             id: self.id.clone(),
             index: self.index.clone(),
+            loaded: self.loaded,
             data: Some(data),
         }
     }

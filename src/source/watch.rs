@@ -98,12 +98,13 @@ impl Watch {
             watcher,
             watched: BTreeSet::new(),
         };
-        match directories.arm() {
+        let is_armed = match directories.arm() {
             Err(error) if poll_interval.is_none() && !is_absence(&error) => return Err(fail(error)),
-            _ => {}
-        }
+            result => result.is_ok(),
+        };
         let watching = Watching {
             directories,
+            is_armed,
             poll_interval,
             identity,
             messages,
@@ -131,6 +132,8 @@ impl Drop for Watch {
 
 struct Watching<F> {
     directories: Directories,
+    /// Whether all of them are watched; one that is not there is looked for again.
+    is_armed: bool,
     poll_interval: Option<Duration>,
     identity: Option<Identity>,
     messages: Receiver<Message>,
@@ -141,9 +144,8 @@ impl<F: Fn()> Watching<F> {
     fn run(mut self) {
         // When it became unquiet, and when it was last.
         let mut unquiet: Option<(Instant, Instant)> = None;
-        let mut armed = true;
         loop {
-            let message = match self.patience(unquiet, armed) {
+            let message = match self.patience(unquiet) {
                 Some(patience) => self.messages.recv_timeout(patience),
                 None => self.messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
@@ -160,7 +162,7 @@ impl<F: Fn()> Watching<F> {
             }
             unquiet = None;
             // Armed before it is looked at, so that no change falls between the two.
-            armed = self.directories.arm().is_ok();
+            self.is_armed = self.directories.arm().is_ok();
             let identity = Identity::at(&self.directories.path);
             if identity != self.identity {
                 self.identity = identity;
@@ -170,14 +172,14 @@ impl<F: Fn()> Watching<F> {
     }
 
     /// How long to wait before looking unasked.
-    fn patience(&self, unquiet: Option<(Instant, Instant)>, armed: bool) -> Option<Duration> {
+    fn patience(&self, unquiet: Option<(Instant, Instant)>) -> Option<Duration> {
         let now = Instant::now();
         let quiet = unquiet.map(|(first, last)| {
             (last + QUIET)
                 .saturating_duration_since(now)
                 .min((first + UNQUIET_MAX).saturating_duration_since(now))
         });
-        let rearm = (!armed).then_some(REARM);
+        let rearm = (!self.is_armed).then_some(REARM);
         [quiet, rearm, self.poll_interval].into_iter().flatten().min()
     }
 }

@@ -1,0 +1,75 @@
+//! Bytes to items, items to a snapshot.
+
+use std::hint::black_box;
+
+use gungraun::prelude::*;
+use janus::items::{Collection, Format, ParseOptions, parse};
+use janus::snapshot::{Coding, Settings, Snapshot, compile};
+
+#[path = "../../support/generate.rs"]
+mod generate;
+
+const SEED: u64 = 1;
+
+/// A source and its format.
+pub type Source = (Format, &'static [u8]);
+
+fn ndjson(count: usize) -> Source {
+    (Format::Ndjson, generate::ndjson(SEED, count).leak())
+}
+
+fn json(count: usize) -> Source {
+    let lines = generate::ndjson(SEED, count);
+    let lines: Vec<&[u8]> = lines.trim_ascii_end().split(|&byte| byte == b'\n').collect();
+    (Format::Json, [b"[", &lines.join(&b",\n"[..])[..], b"]"].concat().leak())
+}
+
+fn parsed((format, text): Source) -> Collection {
+    let options = ParseOptions {
+        size_hint: Some(text.len() as u64),
+        ..ParseOptions::default()
+    };
+    parse(format, text, &options).expect("generated items are good")
+}
+
+fn warm(source: Source) -> Source {
+    assert!(parsed(source).len() >= 1_000);
+    source
+}
+
+#[library_benchmark(setup = warm)]
+#[bench::ndjson_10000_items(ndjson(10_000))]
+#[bench::json_10000_items(json(10_000))]
+fn parse_source(source: Source) -> Collection {
+    parsed(black_box(source))
+}
+
+fn settings(codings: &[Coding]) -> Settings {
+    Settings {
+        codings: codings.to_vec(),
+        cache_control: "no-cache".to_owned(),
+        version: "0",
+    }
+}
+
+fn items(count: usize) -> (Collection, &'static Settings) {
+    let (items, settings) = (parsed(ndjson(count)), Box::leak(Box::new(settings(&[]))));
+    assert_eq!(compile(items.clone(), settings).items_count(), count);
+    (items, settings)
+}
+
+// Without codings, which are the work of other libraries. The smaller one has a header block for each item.
+#[library_benchmark(setup = items)]
+#[bench::of_1000_items(1_000)]
+#[bench::of_10000_items(10_000)]
+fn compile_items((items, settings): (Collection, &'static Settings)) -> Snapshot {
+    compile(black_box(items), settings)
+}
+
+/// A snapshot of `count` generated items with all codings.
+pub fn snapshot(count: usize) -> Snapshot {
+    let settings = settings(&[Coding::Br, Coding::Zstd, Coding::Gzip]);
+    compile(parsed(ndjson(count)), &settings).encoded(&settings, || {})
+}
+
+library_benchmark_group!(name = loading, benchmarks = [parse_source, compile_items]);

@@ -1,0 +1,303 @@
+//! Framing: where a request's head ends in a connection's bytes, what follows it, and whether it can be trusted. Pure.
+//!
+//! Both faces read heads here and nowhere else, so that they cannot disagree about where a request begins: the lane to
+//! answer those that are [plain](Head::is_plain), the [guard](super::guard) to let through what the application is to
+//! see. Both are told the same whatever pieces the bytes come in.
+
+use std::mem::MaybeUninit;
+
+use super::host::is_host;
+use super::problem::Problem;
+use super::request::{Method, RequestHead};
+
+/// The longest head, in bytes: request line, fields, and the empty line.
+pub const HEAD_LENGTH_MAX: usize = 16 << 10;
+
+/// The longest request target, in bytes.
+pub const TARGET_LENGTH_MAX: usize = 8 << 10;
+
+/// The most fields in a head.
+pub const FIELDS_MAX: usize = 96;
+
+/// A field line, as it came.
+pub type Field<'b> = httparse::Header<'b>;
+
+/// Where the field lines of one head are put.
+pub type Storage<'b> = [MaybeUninit<Field<'b>>; FIELDS_MAX];
+
+/// A storage that holds nothing; it costs nothing to make.
+pub const fn storage<'b>() -> Storage<'b> {
+    [const { MaybeUninit::uninit() }; FIELDS_MAX]
+}
+
+/// What a connection's bytes begin with.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart where it is made, once a request; a box would allocate"
+)]
+pub enum Reading<'h, 'b> {
+    /// A head that is not whole yet.
+    Partial,
+    /// A head.
+    Whole(Head<'h, 'b>),
+    /// Something that is answered by this problem, and the connection closed: where the next request begins cannot be
+    /// told.
+    Refused(Problem),
+}
+
+/// A request's head, and what it says of the connection.
+#[derive(Debug)]
+pub struct Head<'h, 'b> {
+    /// Its length in bytes, leading empty lines included: what follows is the body, or the next head.
+    pub length: usize,
+    /// The method's token.
+    pub method: &'b str,
+    /// The request target.
+    pub target: &'b str,
+    /// Whether it is HTTP/1.1, and not HTTP/1.0.
+    pub is_http_11: bool,
+    /// The field lines.
+    pub fields: &'h [Field<'b>],
+    /// What an answer depends on, where the target begins with a slash.
+    pub request: RequestHead<'b>,
+    /// The body that follows.
+    pub body: Body,
+    /// Whether the client wants the connection closed after the answer.
+    pub closes: bool,
+    /// Whether nothing about it needs more than an answer: HTTP/1.1, GET or HEAD, an ordinary target, no body, nothing
+    /// asked of the connection but to be kept or closed, every line ended by CRLF.
+    pub is_plain: bool,
+}
+
+/// What follows a head (RFC 9112, section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Nothing.
+    None,
+    /// So many bytes; at least one.
+    Sized(u64),
+    /// Chunks.
+    Chunked,
+}
+
+/// Reads the head that `bytes` begin with.
+pub fn read<'h, 'b>(bytes: &'b [u8], storage: &'h mut Storage<'b>) -> Reading<'h, 'b> {
+    // What lies beyond the longest head is not looked at, so that a head that is refused is refused for the same reason
+    // whether it came at once or in pieces.
+    let window = &bytes[..bytes.len().min(HEAD_LENGTH_MAX)];
+    let mut parsed = httparse::Request::new(&mut []);
+    let length = match parsed.parse_with_uninit_headers(window, storage) {
+        Ok(httparse::Status::Complete(length)) => length,
+        _ if is_target_too_long(window) => return Reading::Refused(Problem::TargetTooLong),
+        Ok(httparse::Status::Partial) if window.len() < HEAD_LENGTH_MAX => return Reading::Partial,
+        Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
+            return Reading::Refused(Problem::HeadTooLarge);
+        }
+        Err(_) => return Reading::Refused(Problem::MalformedRequest),
+    };
+    let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
+        unreachable!("a whole head has all of its parts")
+    };
+    if target.len() > TARGET_LENGTH_MAX {
+        return Reading::Refused(Problem::TargetTooLong);
+    }
+    let fields: &'h [Field<'b>] = parsed.headers;
+    let line = RequestLine {
+        method,
+        target,
+        is_http_11: minor == 1,
+    };
+    match Fields::read(&line, fields) {
+        Ok(found) => Reading::Whole(found.head(line, fields, &window[..length])),
+        Err(problem) => Reading::Refused(problem),
+    }
+}
+
+struct RequestLine<'b> {
+    method: &'b str,
+    target: &'b str,
+    is_http_11: bool,
+}
+
+/// What the field lines say.
+struct Fields<'b> {
+    request: RequestHead<'b>,
+    has_host: bool,
+    content_length: Option<u64>,
+    is_chunked: bool,
+    closes: bool,
+    keeps: bool,
+    /// Whether a field is there that the lane leaves to the application.
+    is_peculiar: bool,
+}
+
+impl<'b> Fields<'b> {
+    fn read(line: &RequestLine<'b>, fields: &[Field<'b>]) -> Result<Self, Problem> {
+        let (path, query) = match line.target.bytes().position(|byte| byte == b'?') {
+            Some(mark) => (&line.target[..mark], Some(&line.target[mark + 1..])),
+            None => (line.target, None),
+        };
+        let mut found = Self {
+            request: RequestHead::new(Method::parse(line.method.as_bytes()), path.as_bytes()),
+            has_host: false,
+            content_length: None,
+            is_chunked: false,
+            closes: false,
+            keeps: false,
+            is_peculiar: false,
+        };
+        found.request.query = query.map(str::as_bytes);
+        for field in fields {
+            found.take_in(field)?;
+        }
+        found.check(line)
+    }
+
+    fn take_in(&mut self, field: &Field<'b>) -> Result<(), Problem> {
+        let (name, value) = (field.name.as_bytes(), field.value);
+        // The length tells nearly all names apart, and nearly all fields of a browser are not among these.
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => {
+                if self.has_host || !is_host(value) {
+                    return Err(Problem::BadHost);
+                }
+                self.has_host = true;
+            }
+            6 if name.eq_ignore_ascii_case(b"expect") => self.is_peculiar = true,
+            7 if name.eq_ignore_ascii_case(b"upgrade") => self.is_peculiar = true,
+            10 if name.eq_ignore_ascii_case(b"connection") => self.take_options(value),
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
+                if self.content_length.is_some() {
+                    return Err(Problem::MalformedRequest);
+                }
+                self.content_length = Some(decimal(value).ok_or(Problem::MalformedRequest)?);
+                self.is_peculiar = true;
+            }
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                if self.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(Problem::MalformedRequest);
+                }
+                self.is_chunked = true;
+                self.is_peculiar = true;
+            }
+            _ => self.request.field(name, value),
+        }
+        Ok(())
+    }
+
+    /// The options of `Connection` (RFC 9110, section 7.6.1).
+    fn take_options(&mut self, value: &[u8]) {
+        for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+            if option.eq_ignore_ascii_case(b"keep-alive") {
+                self.keeps = true;
+            } else if option.eq_ignore_ascii_case(b"close") {
+                self.closes = true;
+            } else {
+                self.is_peculiar = true;
+            }
+        }
+    }
+
+    /// Refuses what cannot be framed, or be meant for this server.
+    fn check(self, line: &RequestLine<'_>) -> Result<Self, Problem> {
+        let is_framed_twice = self.is_chunked && self.content_length.is_some();
+        // HTTP/1.0 has no transfer coding (RFC 9112, section 6.1), and its POST is framed by its length alone (RFC
+        // 1945, section 7.2.2).
+        let is_unframed =
+            !line.is_http_11 && (self.is_chunked || line.method == "POST" && self.content_length.is_none());
+        if is_framed_twice || is_unframed {
+            return Err(Problem::MalformedRequest);
+        }
+        // HTTP/1.0 may do without (RFC 9112, section 3.2).
+        if line.is_http_11 && !self.has_host {
+            return Err(Problem::BadHost);
+        }
+        Ok(self)
+    }
+
+    fn head<'h>(self, line: RequestLine<'b>, fields: &'h [Field<'b>], bytes: &'b [u8]) -> Head<'h, 'b> {
+        let body = match (self.content_length, self.is_chunked) {
+            (_, true) => Body::Chunked,
+            (Some(length @ 1..), false) => Body::Sized(length),
+            (Some(0) | None, false) => Body::None,
+        };
+        let is_plain = line.is_http_11
+            && !self.is_peculiar
+            && matches!(self.request.method, Method::Get | Method::Head)
+            && is_ordinary(line.target.as_bytes())
+            && has_whole_line_ends(fields, bytes);
+        Head {
+            length: bytes.len(),
+            method: line.method,
+            target: line.target,
+            is_http_11: line.is_http_11,
+            fields,
+            request: self.request,
+            body,
+            closes: self.closes || !line.is_http_11 && !self.keeps,
+            is_plain,
+        }
+    }
+}
+
+/// Digits alone: no sign, no list.
+fn decimal(value: &[u8]) -> Option<u64> {
+    let is_decimal = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    is_decimal.then(|| std::str::from_utf8(value).ok()?.parse().ok())?
+}
+
+/// Whether the target of a head that is not whole, or not right, is already too long. Ends at the first byte that the
+/// parser would have ended at.
+fn is_target_too_long(bytes: &[u8]) -> bool {
+    let is_line_end = |&&byte: &&u8| matches!(byte, b'\r' | b'\n');
+    let line = &bytes[bytes.iter().take_while(is_line_end).count()..];
+    let method_length = line.iter().take_while(|&&byte| is_token(byte)).count();
+    let Some((b' ', target)) = line[method_length..].split_first() else {
+        return false;
+    };
+    let is_in_target = |&&byte: &&u8| byte > b' ' && byte != 0x7f;
+    method_length > 0 && target.iter().take_while(is_in_target).nth(TARGET_LENGTH_MAX).is_some()
+}
+
+/// `tchar` (RFC 9110, section 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// An origin-form target of characters that every URI parser takes (RFC 3986, appendix A).
+fn is_ordinary(target: &[u8]) -> bool {
+    target.first() == Some(&b'/') && target.iter().all(|&byte| IN_TARGET[byte as usize])
+}
+
+/// `pchar`, `%`, `/` and `?`.
+const IN_TARGET: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"-._~%!$&'()*+,;=:@/?";
+    let mut place = 0;
+    while place < others.len() {
+        table[others[place] as usize] = true;
+        place += 1;
+    }
+    table
+};
+
+/// Whether every line of a whole head ends with CRLF: the parser lets a bare LF pass, and skips empty lines before the
+/// head. Each line but the first begins with a field's name, and the last line is empty.
+fn has_whole_line_ends(fields: &[Field<'_>], bytes: &[u8]) -> bool {
+    let base = bytes.as_ptr() as usize;
+    let is_ended_before = |place: usize| place >= 2 && bytes[place - 2] == b'\r';
+    !bytes[0].is_ascii_whitespace()
+        && bytes.ends_with(b"\r\n\r\n")
+        && fields
+            .iter()
+            .all(|field| is_ended_before(field.name.as_ptr() as usize - base))
+}
+
+#[cfg(test)]
+mod tests;

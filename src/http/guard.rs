@@ -1,0 +1,350 @@
+//! The stream under the application: replays what was read before, and lets through what the application is to see.
+//!
+//! actix-http reads heads by limits of its own, wider than Janus's, and answers what it refuses without a word. So every
+//! head of a connection passes here first, for as long as the connection lives: it is read by the same [`framing`] as
+//! the lane's, and written anew without the fields that frame a body or ask something of the connection. What is
+//! refused is replaced by a request of the guard's own, in its place among the others, which the application answers
+//! with the problem ([`Connection::take_refusal`]). After a request that ends the connection nothing is let through.
+//!
+//! [`framing`]: super::framing
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+
+use actix_web::http::Uri;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::closing::Closing;
+use super::framing::{Body, Head, Reading, read, storage};
+use super::problem::Problem;
+use super::timer::{Timer, Wait};
+use super::worker::Worker;
+use crate::lifecycle::Phase;
+
+/// What an HTTP/2 connection begins with (RFC 9113, section 3.4), as far as it is no head of HTTP/1.
+const HTTP_2_PREFACE: &[u8] = b"PRI * HTTP/2";
+
+/// Whether a connection that begins with these bytes speaks HTTP/2; `None` if more of them must be seen.
+pub fn is_http_2(bytes: &[u8]) -> Option<bool> {
+    if bytes.starts_with(HTTP_2_PREFACE) {
+        Some(true)
+    } else if HTTP_2_PREFACE.starts_with(bytes) {
+        None
+    } else {
+        Some(false)
+    }
+}
+
+/// What the guard and the application tell each other about one connection.
+#[derive(Debug, Default)]
+pub struct Connection {
+    /// Requests that were let through.
+    passed_count: Cell<u64>,
+    /// Requests that the application was asked.
+    asked_count: Cell<u64>,
+    /// The request that stands for one that was refused, by its number, and why.
+    refused: Cell<Option<(u64, Problem)>>,
+    /// Requests whose answer has not been taken yet.
+    in_flight_count: Cell<u32>,
+    /// The connection's task, where it waits for an answer to be taken.
+    waits: RefCell<Option<Waker>>,
+}
+
+impl Connection {
+    /// To be called once for each request: why it is refused, if it is.
+    pub fn take_refusal(&self) -> Option<Problem> {
+        self.asked_count.set(self.asked_count.get() + 1);
+        let (number, problem) = self.refused.get()?;
+        (number == self.asked_count.get()).then_some(problem)
+    }
+
+    /// Whether every request that was let through has been answered, and its answer taken.
+    fn is_answered(&self) -> bool {
+        self.asked_count.get() == self.passed_count.get() && self.in_flight_count.get() == 0
+    }
+
+    /// Counts a request as in flight until the guard is dropped.
+    pub fn request(self: &Rc<Self>) -> InFlight {
+        self.in_flight_count.set(self.in_flight_count.get() + 1);
+        InFlight(Rc::clone(self))
+    }
+}
+
+/// A request that goes on.
+#[derive(Debug)]
+pub struct InFlight(Rc<Connection>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight_count.set(self.0.in_flight_count.get() - 1);
+        if let Some(waker) = self.0.waits.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+}
+
+/// A stream whose requests are read before the application reads them.
+#[derive(Debug)]
+pub struct Guard<S> {
+    stream: S,
+    worker: Rc<Worker>,
+    timer: Timer,
+    connection: Rc<Connection>,
+    state: State,
+    /// What was read and is not let through yet.
+    input: Vec<u8>,
+    /// What the application may read.
+    passed: Vec<u8>,
+    /// Whether the client does not take what is sent.
+    is_blocked: bool,
+    closing: Closing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// A head comes next.
+    Head,
+    /// Nothing comes any more.
+    Ended,
+    /// The bytes are not HTTP/1.
+    Other,
+}
+
+impl<S> Guard<S> {
+    /// Goes on with a connection of which `input` has been read.
+    pub fn new(stream: S, input: Vec<u8>, timer: Timer, worker: Rc<Worker>) -> Self {
+        let state = if is_http_2(&input) == Some(true) {
+            State::Other
+        } else {
+            State::Head
+        };
+        Self {
+            stream,
+            worker,
+            timer,
+            connection: Rc::default(),
+            state,
+            input,
+            passed: Vec::new(),
+            is_blocked: false,
+            closing: Closing::default(),
+        }
+    }
+
+    /// Whether the connection speaks HTTP/2.
+    pub fn is_http_2(&self) -> bool {
+        self.state == State::Other
+    }
+
+    /// What the application is told of the connection.
+    pub fn connection(&self) -> Rc<Connection> {
+        Rc::clone(&self.connection)
+    }
+
+    /// Lets through what may be let through of what was read. False if more must be read.
+    fn pass(&mut self) -> bool {
+        match self.state {
+            State::Head => self.pass_head(),
+            State::Other => {
+                self.passed.append(&mut self.input);
+                !self.passed.is_empty()
+            }
+            State::Ended => true,
+        }
+    }
+
+    fn pass_head(&mut self) -> bool {
+        let mut fields = storage();
+        let (length, state) = match read(&self.input, &mut fields) {
+            Reading::Partial => return false,
+            Reading::Refused(problem) => {
+                self.refuse(problem);
+                return true;
+            }
+            Reading::Whole(head) if Uri::try_from(head.target).is_err() => {
+                self.refuse(Problem::MalformedRequest);
+                return true;
+            }
+            Reading::Whole(head) => {
+                let state = self.after(&head);
+                write_head(&head, state, &mut self.passed);
+                (head.length, state)
+            }
+        };
+        self.input.drain(..length);
+        self.timer.stop();
+        self.state = state;
+        self.connection.passed_count.set(self.connection.passed_count.get() + 1);
+        true
+    }
+
+    /// What comes after a request.
+    ///
+    /// A body is not read, so where it ends is not known for sure: nothing after it is taken for a request. While the
+    /// server drains every answer ends its connection, so that nothing comes after it either.
+    fn after(&self, head: &Head<'_, '_>) -> State {
+        let is_last = head.closes || head.method == "CONNECT" || self.worker.shared.lifecycle.is_draining();
+        if is_last || head.body != Body::None {
+            State::Ended
+        } else {
+            State::Head
+        }
+    }
+
+    /// Has the application answer with a problem, and ends.
+    fn refuse(&mut self, problem: Problem) {
+        let number = self.connection.passed_count.get() + 1;
+        self.connection.refused.set(Some((number, problem)));
+        let line: &[u8] = if self.input.starts_with(b"HEAD ") {
+            b"HEAD"
+        } else {
+            b"GET"
+        };
+        self.passed.extend_from_slice(line);
+        self.passed
+            .extend_from_slice(b" / HTTP/1.1\r\nhost: janus\r\nconnection: close\r\n\r\n");
+        self.input.clear();
+        self.state = State::Ended;
+    }
+
+    /// Whether a piece of a head has come.
+    fn is_in_head(&self) -> bool {
+        self.state == State::Head && !self.input.is_empty()
+    }
+
+    fn waits_for(&self) -> Wait {
+        if self.is_in_head() { Wait::Head } else { Wait::Request }
+    }
+
+    /// Nothing has come: ready if it has been waited for long enough, or need not be waited for.
+    fn wait(&mut self, context: &Context<'_>) -> Poll<()> {
+        // As long as the client does not take what is sent, that is what is waited for.
+        let is_over = !self.is_blocked && self.timer.wait(self.waits_for(), context);
+        if self.is_in_head() {
+            if is_over {
+                self.refuse(Problem::RequestTimeout);
+                return Poll::Ready(());
+            }
+            return Poll::Pending;
+        }
+        let is_stopping = self.worker.shared.lifecycle.phase() == Phase::Stopping;
+        if is_over || is_stopping && self.connection.in_flight_count.get() == 0 {
+            self.state = State::Ended;
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+/// Writes a head anew, for a parser that is to see a request and nothing about its connection.
+fn write_head(head: &Head<'_, '_>, after: State, out: &mut Vec<u8>) {
+    const LEFT_OUT: [&str; 5] = ["connection", "content-length", "expect", "transfer-encoding", "upgrade"];
+    let version = if head.is_http_11 { "HTTP/1.1" } else { "HTTP/1.0" };
+    for part in [head.method, " ", head.target, " ", version, "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    for field in head.fields {
+        if LEFT_OUT.iter().any(|name| field.name.eq_ignore_ascii_case(name)) {
+            continue;
+        }
+        out.extend_from_slice(field.name.as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(field.value);
+        out.extend_from_slice(b"\r\n");
+    }
+    match after {
+        State::Ended => out.extend_from_slice(b"connection: close\r\n"),
+        _ if !head.is_http_11 => out.extend_from_slice(b"connection: keep-alive\r\n"),
+        State::Head | State::Other => {}
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
+    /// Reads more, the end of the stream too.
+    fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let scratch = &mut *self.worker.scratch.borrow_mut();
+        let mut read = ReadBuf::new(&mut scratch.input);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
+        self.input.extend_from_slice(read.filled());
+        if read.filled().is_empty() {
+            self.state = State::Ended;
+        } else if self.state == State::Other {
+            self.timer.stop();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes note of how sending goes. Fails if the client has taken nothing for too long.
+    fn sent(&mut self, sent: Poll<io::Result<usize>>, context: &Context<'_>) -> Poll<io::Result<usize>> {
+        let was_blocked = std::mem::replace(&mut self.is_blocked, sent.is_pending());
+        if self.is_blocked {
+            if self.timer.wait(Wait::Write, context) {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            return sent;
+        }
+        // The application may not read again before something comes, so what is waited for now is written down here.
+        if was_blocked || !self.is_in_head() {
+            self.timer.stop();
+        }
+        self.timer.wait(self.waits_for(), context);
+        sent
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        // One at a time: actix-http writes each answer in the version and for the method of the head it read last.
+        if this.state == State::Head && this.passed.is_empty() && !this.connection.is_answered() {
+            *this.connection.waits.borrow_mut() = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        while this.passed.is_empty() && !this.pass() {
+            if this.poll_fill(context)?.is_pending() {
+                ready!(this.wait(context));
+            }
+        }
+        let length = this.passed.len().min(buffer.remaining());
+        buffer.put_slice(&this.passed[..length]);
+        this.passed.drain(..length);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let sent = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.sent(sent, context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let sent = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
+        this.sent(sent, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.closing
+            .poll(&mut this.stream, &this.timer, &this.worker, context)
+            .map(Ok)
+    }
+}

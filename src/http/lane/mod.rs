@@ -1,0 +1,12 @@
+//! The lane: answers plain requests with wire bytes straight from the snapshot.
+//!
+//! [`answer_all`] is its core, from bytes to bytes, and names neither socket nor framework; [`Lane`] carries the bytes
+//! between it and a stream. What the lane does not know it leaves, with every byte that was read, to the application.
+
+mod batch;
+mod output;
+mod stream;
+
+pub use batch::{Next, answer_all};
+pub use output::{BODY_SHARED_MIN, Output};
+pub use stream::{Ended, Lane};

@@ -1,0 +1,178 @@
+//! What is on its way to a socket: gathered bytes, and between them bodies that stay where they are.
+
+use std::io::IoSlice;
+
+use bytes::Bytes;
+
+use crate::http::reply::Reply;
+use crate::http::worker::DateLine;
+
+/// From this length on, in bytes, a body is sent from the snapshot's memory by a vectored write; below it is copied behind
+/// its head. A second element of a vector costs the kernel about as much as copying this many bytes
+/// (`loadtest/compare --cases body-sizes`).
+pub const BODY_SHARED_MIN: usize = 16 << 10;
+
+/// Slices that one vectored write takes at the most.
+const SLICES_MAX: usize = 64;
+
+/// Answers that have not been sent yet.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Heads and small bodies.
+    gathered: Vec<u8>,
+    /// Large bodies, each with the place in `gathered` that it comes before. Each keeps its snapshot's memory alive.
+    bodies: Vec<(usize, Bytes)>,
+    /// How much of `gathered` has been sent.
+    gathered_sent: usize,
+    /// How many of `bodies` have been sent.
+    bodies_sent: usize,
+}
+
+impl Output {
+    /// Adds an answer.
+    pub fn push(&mut self, reply: &Reply<'_>, date: &DateLine, closes: bool) {
+        reply.write_head(&mut self.gathered);
+        if closes {
+            self.gathered.extend_from_slice(b"connection: close\r\n");
+        }
+        self.gathered.extend_from_slice(date);
+        self.gathered.extend_from_slice(b"\r\n");
+        let body = reply.body();
+        if body.len() < BODY_SHARED_MIN {
+            self.gathered.extend_from_slice(body);
+        } else {
+            self.bodies.push((self.gathered.len(), reply.selected_shared()));
+        }
+    }
+
+    /// Whether everything has been sent.
+    pub fn is_empty(&self) -> bool {
+        self.gathered_sent == self.gathered.len() && self.bodies_sent == self.bodies.len()
+    }
+
+    /// Bytes that are gathered here and have not been sent; bodies that stay where they are do not count.
+    pub fn gathered_length(&self) -> usize {
+        self.gathered.len() - self.gathered_sent
+    }
+
+    /// All that is to be sent, if it is one piece.
+    pub fn single(&self) -> Option<&[u8]> {
+        self.bodies.is_empty().then(|| &self.gathered[self.gathered_sent..])
+    }
+
+    /// The next pieces, up to as many as one vectored write takes.
+    pub fn slices(&self) -> impl AsRef<[IoSlice<'_>]> {
+        let mut slices = Slices {
+            all: [IoSlice::new(b""); SLICES_MAX],
+            count: 0,
+        };
+        let mut at = self.gathered_sent;
+        for (before, body) in &self.bodies[self.bodies_sent..] {
+            slices.push(&self.gathered[at..*before]);
+            slices.push(body);
+            at = *before;
+        }
+        slices.push(&self.gathered[at..]);
+        slices
+    }
+
+    /// Takes note that the first `length` bytes of the pieces have been sent.
+    pub fn advance(&mut self, length: usize) {
+        let mut rest = length;
+        while let Some((before, body)) = self.bodies.get_mut(self.bodies_sent) {
+            let gathered = rest.min(*before - self.gathered_sent);
+            self.gathered_sent += gathered;
+            rest -= gathered;
+            if rest < body.len() {
+                // Also where nothing of the body was sent: it stays as it is.
+                bytes::Buf::advance(body, rest);
+                return self.clear_if_empty();
+            }
+            rest -= body.len();
+            *body = Bytes::new();
+            self.bodies_sent += 1;
+        }
+        self.gathered_sent += rest;
+        self.clear_if_empty();
+    }
+
+    fn clear_if_empty(&mut self) {
+        if self.is_empty() {
+            self.gathered.clear();
+            self.bodies.clear();
+            self.gathered_sent = 0;
+            self.bodies_sent = 0;
+        }
+    }
+}
+
+struct Slices<'a> {
+    all: [IoSlice<'a>; SLICES_MAX],
+    count: usize,
+}
+
+impl<'a> Slices<'a> {
+    /// Adds a piece, if there is room and it is one.
+    fn push(&mut self, piece: &'a [u8]) {
+        if !piece.is_empty() && self.count < SLICES_MAX {
+            self.all[self.count] = IoSlice::new(piece);
+            self.count += 1;
+        }
+    }
+}
+
+impl<'a> AsRef<[IoSlice<'a>]> for Slices<'a> {
+    fn as_ref(&self) -> &[IoSlice<'a>] {
+        &self.all[..self.count]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends it in steps of `step` bytes and returns all that was sent.
+    fn send(output: &mut Output, step: usize) -> Vec<u8> {
+        let mut sent = Vec::new();
+        while !output.is_empty() {
+            let pieces: Vec<u8> = output
+                .slices()
+                .as_ref()
+                .iter()
+                .flat_map(|slice| slice.iter().copied())
+                .collect();
+            let length = step.min(pieces.len());
+            sent.extend_from_slice(&pieces[..length]);
+            output.advance(length);
+        }
+        sent
+    }
+
+    #[test]
+    fn pieces_are_sent_in_order_whatever_is_taken_at_once() {
+        for step in [1, 2, 3, 5, 7, 1000] {
+            let body = |text: &'static str| Bytes::from_static(text.as_bytes());
+            let mut output = Output {
+                gathered: b"head1head2small-head3".to_vec(),
+                bodies: vec![(5, body("LARGE-ONE")), (21, body("LARGE-TWO")), (21, body("!"))],
+                ..Output::default()
+            };
+            assert_eq!(send(&mut output, step), b"head1LARGE-ONEhead2small-head3LARGE-TWO!");
+            assert!(output.gathered.is_empty() && output.bodies.is_empty());
+        }
+    }
+
+    #[test]
+    fn more_pieces_than_one_write_takes_are_sent_in_several() {
+        let mut output = Output::default();
+        let mut expected = Vec::new();
+        for number in 0..5 * SLICES_MAX {
+            output.gathered.push(number as u8);
+            output
+                .bodies
+                .push((output.gathered.len(), Bytes::from(vec![number as u8; 3])));
+            expected.extend_from_slice(&[number as u8; 4]);
+        }
+        assert_eq!(send(&mut output, 10), expected);
+    }
+}
