@@ -1,7 +1,6 @@
 """The results as JSON, as a section of a Markdown file, and as a chart."""
 
 import json
-from pathlib import Path
 
 from . import chart
 from .machine import Failure
@@ -11,22 +10,27 @@ BEGIN, END = "<!-- compare:begin -->", "<!-- compare:end -->"
 LOAD_COLUMNS = ("Server", "CPU, µs", "user", "system", "x Janus", "from", "to", "requests/s", "p50, µs", "p99, µs")
 
 
-def write(results, path):
-    """Replaces the section of the Markdown file; JSON and chart stand in the folder of its name beside it."""
-    path = Path(path)
-    folder = path.with_suffix("")
+def split(path):
+    """What stands before and after the section; a file that is not there is empty."""
     text = path.read_text() if path.exists() else f"{BEGIN}\n{END}\n"
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise Failure(f"{path} has no lines {BEGIN} and {END} for the results to stand between")
+    return before, after
+
+
+def write(results, path):
+    """Replaces the section of the Markdown file; JSON and chart stand in the folder of its name beside it."""
+    before, after = split(path)
+    folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "compare.json").write_text(json.dumps(results, indent=1) + "\n")
     picture = chart.draw(results)
     if picture:
         (folder / "compare.svg").write_text(picture)
     section = markdown(results, f"{folder.name}/compare" if picture else None)
-    path.write_text(f"{before}{BEGIN}\n{section}{END}{after}")
+    path.write_text(f"{before}{BEGIN}\n\n{section}\n{END}{after}")
 
 
 def markdown(results, link):

@@ -11,16 +11,24 @@ from dataclasses import dataclass
 from .cases import CASES, WARM_UP_SECONDS, check_all, sample, start_all
 from .generators import OpenLoop, wrk
 from .machine import TARGET, Failure, cpu, user_memory
-from .peers import ALL, FRAMEWORKS, JANUS_NAMES, NGINX_NAMES, Server
+from .peers import ALL, FRAMEWORKS, JANUS_NAMES, NGINX_NAMES, START_SECONDS_MAX, Server
 from .site import Site, generated
 from .wire import Request, browser, connect, get, receive
 
-INSTRUCTION_REQUESTS = (500, 2_500)
 # When the data is replaced, of the time of load.
 RELOAD_AT = 0.2
 OPEN_LOOP_SECONDS_FACTOR = 2
 
-SMALL = CASES[0]
+BY_NAME = {case.name: case for case in CASES}
+SMALL = BY_NAME["small"]
+
+# Figure, case, and the two numbers of requests whose difference is taken.
+COUNTED = (
+    ("small", SMALL, 500, 2_500),
+    ("body-64k", BY_NAME["body-64k"], 20, 120),
+    ("body-1m", BY_NAME["body-1m"], 5, 15),
+    ("body-16m", BY_NAME["body-16m"], 2, 5),
+)
 
 
 @dataclass(frozen=True)
@@ -90,38 +98,39 @@ def one_start(name, peers, site, reference):
     request = Request("/items", SMALL.headers)
     start = time.perf_counter()
     with Server(name, peers, site, reference) as server:
-        while True:
-            try:
+        answer = None
+        # What listens before it has data answers 503 until then.
+        while answer is None or answer.status == 503:
+            if server.process.poll() is not None or time.perf_counter() - start > START_SECONDS_MAX:
+                raise Failure(f"{name} does not start:\n{server.log.read_text()}")
+            with contextlib.suppress(ConnectionRefusedError):
                 answer = get(server.port, request)
-                break
-            except ConnectionRefusedError:
-                if server.process.poll() is not None:
-                    raise Failure(f"{name} ended at its start:\n{server.log.read_text()}") from None
         taken = (time.perf_counter() - start) * 1e3
         if answer.body != reference.body:
-            raise Failure(f"{name}: the first answer is another one")
+            raise Failure(f"{name}: the first answer is another one: {answer.wire}")
     return taken
 
 
 def instructions(peers, settings, say):
     """User instructions of the whole server, by callgrind: the difference of two numbers of requests."""
     if not shutil.which("valgrind"):
-        raise Failure("instructions are counted by valgrind, which is not on this machine")
-    site = sample()
+        raise Failure("instructions are counted by valgrind, which is not on this machine (scripts/tools valgrind)")
     found = {}
-    with contextlib.ExitStack() as stack:
-        servers, reference = start_all(stack, NO_VALGRIND, peers, site, request_of)
-        names = [server.name for server in servers]
-    for name in names:
-        few, many = (count_instructions(name, peers, site, reference, count) for count in INSTRUCTION_REQUESTS)
-        each = (many - few) / (INSTRUCTION_REQUESTS[1] - INSTRUCTION_REQUESTS[0])
-        found[name] = {"instructions": each}
-        say(f"instructions {name}: {each:.0f}")
+    for key, case, few, many in COUNTED:
+        site = case.site()
+        request = site.requests(case.headers)[0]
+        with contextlib.ExitStack() as stack:
+            servers, reference = start_all(stack, NO_VALGRIND, peers, site, case.request)
+            names = [server.name for server in servers]
+        for name in names:
+            counts = (count_instructions(name, peers, site, request, reference, number) for number in (few, many))
+            each = -(next(counts) - next(counts)) / (many - few)
+            found.setdefault(name, {})[key] = each
+            say(f"instructions {name} {case.name}: {each:.0f}")
     return found
 
 
-def count_instructions(name, peers, site, reference, requests):
-    request = Request("/items", SMALL.headers)
+def count_instructions(name, peers, site, request, reference, requests):
     wrapper = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
     with Server(name, peers, site, reference, wrapper).wait(request) as server:
         head = request.head()
@@ -152,7 +161,7 @@ def tail(peers, settings, say):
                 hold(figures, rate, server.name)
                 found.setdefault(server.name, []).append(figures)
                 say(f"tail {server.name} at {rate:.0f}/s: p99.9 {figures['p999_us']:.0f} us, sent late at most {figures['late_us_max']:.0f} us")
-    keys = ("rate", "p50_us", "p99_us", "p999_us")
+    keys = ("rate", "late_us_max", "p50_us", "p99_us", "p999_us")
     return {
         name: {key: statistics.median(one[key] for one in rounds) for key in keys} | {"rounds": rounds}
         for name, rounds in found.items()
@@ -230,7 +239,7 @@ def one_reload(server, data, lines, requests, settings, say):
     }
 
 
-NO_VALGRIND = {"go": "valgrind does not know Go's stacks"} | dict.fromkeys(
+NO_VALGRIND = {"floor-again": "the count is the same", "go": "valgrind does not know Go's stacks"} | dict.fromkeys(
     NGINX_NAMES, "its worker is another process than the one that is started"
 )
 NO_TAIL = dict.fromkeys((*FRAMEWORKS, "go", "nginx-static"), "its load would be another one")
@@ -239,12 +248,24 @@ ONLY_JANUS = {name: "it does not reload" for name in ALL if name not in JANUS_NA
 MEASUREMENTS = (
     Measurement("idle", "Idle connections: user memory each", idle, (("bytes", "bytes", 0),), {}),
     Measurement("cold", "Cold start: from exec to the first 200", cold, (("ms", "ms", 2), ("ms_max", "slowest, ms", 2)), {}),
-    Measurement("instructions", "User instructions of a small GET", instructions, (("instructions", "instructions", 0),), NO_VALGRIND),
+    Measurement(
+        "instructions",
+        "User instructions an answer",
+        instructions,
+        (("small", "small GET", 0), ("body-64k", "64 KiB", 0), ("body-1m", "1 MiB", 0), ("body-16m", "16 MiB", 0)),
+        NO_VALGRIND,
+    ),
     Measurement(
         "tail",
         "Latency at half load, open loop",
         tail,
-        (("rate", "requests/s", 0), ("p50_us", "p50, µs", 0), ("p99_us", "p99, µs", 0), ("p999_us", "p99.9, µs", 0)),
+        (
+            ("rate", "requests/s", 0),
+            ("p50_us", "p50, µs", 0),
+            ("p99_us", "p99, µs", 0),
+            ("p999_us", "p99.9, µs", 0),
+            ("late_us_max", "latest sent, µs", 0),
+        ),
         NO_TAIL,
     ),
     Measurement(
