@@ -6,7 +6,7 @@ import re
 import shutil
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .cases import CASES, WARM_UP_SECONDS, check_all, sample, start_all
 from .generators import OpenLoop, wrk
@@ -37,10 +37,13 @@ class Measurement:
 
     name: str
     title: str
+    # What the figures are, for the document; `{rounds}` and `{seconds}` are filled in.
+    note: str
     run: callable
     # The figures that the table shows, as (key, heading, digits).
     columns: tuple
-    without: dict
+    # Peers that cannot do it, and why.
+    without: dict = field(default_factory=dict)
 
 
 def request_of(server, site):
@@ -123,8 +126,8 @@ def instructions(peers, settings, say):
             servers, reference = start_all(stack, NO_VALGRIND, peers, site, case.request)
             names = [server.name for server in servers]
         for name in names:
-            counts = (count_instructions(name, peers, site, request, reference, number) for number in (few, many))
-            each = -(next(counts) - next(counts)) / (many - few)
+            less, more = (count_instructions(name, peers, site, request, reference, number) for number in (few, many))
+            each = (more - less) / (many - few)
             found.setdefault(name, {})[key] = each
             say(f"instructions {name} {case.name}: {each:.0f}")
     return found
@@ -160,7 +163,8 @@ def tail(peers, settings, say):
                 figures = OpenLoop(server.port, [request], rate, OPEN_LOOP_SECONDS_FACTOR * settings.seconds).finish()
                 hold(figures, rate, server.name)
                 found.setdefault(server.name, []).append(figures)
-                say(f"tail {server.name} at {rate:.0f}/s: p99.9 {figures['p999_us']:.0f} us, sent late at most {figures['late_us_max']:.0f} us")
+                say(f"tail {server.name} at {rate:.0f}/s: p99.9 {figures['p999_us']:.0f} us, "
+                    f"sent late at most {figures['late_us_max']:.0f} us")
     keys = ("rate", "late_us_max", "p50_us", "p99_us", "p999_us")
     return {
         name: {key: statistics.median(one[key] for one in rounds) for key in keys} | {"rounds": rounds}
@@ -229,7 +233,8 @@ def one_reload(server, data, lines, requests, settings, say):
     text = get(server.port, Request("/metrics")).body.decode()
     if not re.search(r'^janus_reloads_total\{result="success"\} 1$', text, re.MULTILINE):
         raise Failure(f"{server.name} had not reloaded by the end of the load:\n{server.log.read_text()}")
-    say(f"reload {server.name} at {rate:.0f}/s: p99.9 {steady['p999_us']:.0f} us steady, {during['p999_us']:.0f} us, {during['failed']} failed")
+    say(f"reload {server.name} at {rate:.0f}/s: p99.9 {steady['p999_us']:.0f} us steady, "
+        f"{during['p999_us']:.0f} us, {during['failed']} failed")
     return {
         "rate": rate,
         "steady_p999_us": steady["p999_us"],
@@ -246,33 +251,51 @@ NO_TAIL = dict.fromkeys((*FRAMEWORKS, "go", "nginx-static"), "its load would be 
 ONLY_JANUS = {name: "it does not reload" for name in ALL if name not in JANUS_NAMES}
 
 MEASUREMENTS = (
-    Measurement("idle", "Idle connections: user memory each", idle, (("bytes", "bytes", 0),), {}),
-    Measurement("cold", "Cold start: from exec to the first 200", cold, (("ms", "ms", 2), ("ms_max", "slowest, ms", 2)), {}),
     Measurement(
-        "instructions",
-        "User instructions an answer",
-        instructions,
-        (("small", "small GET", 0), ("body-64k", "64 KiB", 0), ("body-1m", "1 MiB", 0), ("body-16m", "16 MiB", 0)),
-        NO_VALGRIND,
+        name="idle",
+        title="Idle connections: user memory each",
+        note="After one answer on each. The kernel's memory of a socket is not in it: it is the same for all.",
+        run=idle,
+        columns=(("bytes", "bytes", 0),),
     ),
     Measurement(
-        "tail",
-        "Latency at half load, open loop",
-        tail,
-        (
+        name="cold",
+        title="Cold start: from exec to the first 200",
+        note="Each time a new process, on the built-in sample.",
+        run=cold,
+        columns=(("ms", "ms", 2), ("ms_max", "slowest, ms", 2)),
+    ),
+    Measurement(
+        name="instructions",
+        title="User instructions an answer",
+        note="callgrind on the whole server, its waits for the socket included: the difference of two numbers of requests, "
+        "sent one by one.",
+        run=instructions,
+        columns=(("small", "small GET", 0), ("body-64k", "64 KiB", 0), ("body-1m", "1 MiB", 0), ("body-16m", "16 MiB", 0)),
+        without=NO_VALGRIND,
+    ),
+    Measurement(
+        name="tail",
+        title="Latency at half load, open loop",
+        note="{rounds} rounds. The rate is half of what the slower of Janus and nginx `return` bears; each latency counts "
+        "from when the request was due. What was sent late is the generator's doing.",
+        run=tail,
+        columns=(
             ("rate", "requests/s", 0),
             ("p50_us", "p50, µs", 0),
             ("p99_us", "p99, µs", 0),
             ("p999_us", "p99.9, µs", 0),
             ("late_us_max", "latest sent, µs", 0),
         ),
-        NO_TAIL,
+        without=NO_TAIL,
     ),
     Measurement(
-        "reload",
-        "Reload of 100 MB at half load",
-        reload,
-        (("steady_p999_us", "p99.9 steady, µs", 0), ("reload_p999_us", "p99.9, µs", 0), ("failed", "failed", 0)),
-        ONLY_JANUS,
+        name="reload",
+        title="Reload of 100 MB at half load",
+        note="{rounds} rounds. The file is replaced while items are asked for by id at half of what this server bears; it "
+        "loads, publishes and makes three codings on the one core that also answers.",
+        run=reload,
+        columns=(("steady_p999_us", "p99.9 steady, µs", 0), ("reload_p999_us", "p99.9, µs", 0), ("failed", "failed", 0)),
+        without=ONLY_JANUS,
     ),
 )
