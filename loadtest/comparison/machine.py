@@ -82,7 +82,8 @@ def children(pid):
 def describe():
     """What the figures were taken on."""
     model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    changed = run("git", "status", "--porcelain", "--untracked-files=no", cwd=ROOT).strip()
+    # The documents are what this writes.
+    changed = run("git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs", cwd=ROOT).strip()
     return {
         "processor": model.group(1) if model else platform.machine(),
         "cores": os.cpu_count(),

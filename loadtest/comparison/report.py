@@ -1,7 +1,6 @@
 """The results as JSON, as a section of a Markdown file, and as a chart."""
 
 import json
-from pathlib import Path
 
 from . import chart
 from .machine import Failure
@@ -11,33 +10,49 @@ BEGIN, END = "<!-- compare:begin -->", "<!-- compare:end -->"
 LOAD_COLUMNS = ("Server", "CPU, µs", "user", "system", "x Janus", "from", "to", "requests/s", "p50, µs", "p99, µs")
 
 
-def write(results, path):
-    """Replaces the section of the Markdown file; JSON and chart stand in the folder of its name beside it."""
-    path = Path(path)
-    folder = path.with_suffix("")
+def split(path):
+    """What stands before and after the section; a file that is not there is empty."""
     text = path.read_text() if path.exists() else f"{BEGIN}\n{END}\n"
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise Failure(f"{path} has no lines {BEGIN} and {END} for the results to stand between")
+    return before, after
+
+
+def kept(path, machine):
+    """The results that stand beside the Markdown file, if they are of this commit and machine."""
+    file = path.with_suffix("") / "compare.json"
+    if not file.exists():
+        raise Failure(f"--keep: there is no {file}")
+    results = json.loads(file.read_text())
+    if results["machine"] != machine:
+        raise Failure(f"--keep: {file} is of {results['machine']}, and this is {machine}")
+    return results
+
+
+def write(results, path):
+    """Replaces the section of the Markdown file; JSON and chart stand in the folder of its name beside it."""
+    before, after = split(path)
+    folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "compare.json").write_text(json.dumps(results, indent=1) + "\n")
     picture = chart.draw(results)
     if picture:
         (folder / "compare.svg").write_text(picture)
     section = markdown(results, f"{folder.name}/compare" if picture else None)
-    path.write_text(f"{before}{BEGIN}\n{section}{END}{after}")
+    path.write_text(f"{before}{BEGIN}\n\n{section}\n{END}{after}")
 
 
 def markdown(results, link):
     """The section."""
     machine = results["machine"]
     parts = [
-        f"    {results['command']}\n",
+        "".join(f"    {command}\n" for command in results["commands"]),
         f"{machine['cores']} virtual cores of {machine['processor']}, Linux {machine['kernel']}, {machine['rustc']}, commit "
-        f"{machine['commit']}; server on core 0, generator on core 1. {results['rounds']} interleaved rounds of "
-        f"{results['seconds']:g} s; medians. CPU is the server process's, user and system, an answer; the ratio to Janus is "
-        f"taken round by round: its median, and from least to most.\n",
+        f"{machine['commit']}; server on core 0, generator on core 1. Interleaved rounds; medians. CPU is the server "
+        f"process's, user and system, an answer; the ratio to Janus is taken round by round: its median, and from least to "
+        f"most. `floor` is an epoll loop that sends fixed bytes without parsing, measured twice.\n",
         table(("Goal", "Figure", ""), [(goal["goal"], goal["figure"], goal["verdict"]) for goal in results["goals"]], 2),
     ]
     if results["noise"]:
@@ -47,7 +62,10 @@ def markdown(results, link):
         parts.append(f"![CPU an answer, by server]({link}.svg)\n")
     for name, case in results["cases"].items():
         parts.append(f"### {case['title']}\n")
-        parts.append(load_table(case) if name not in BY_NAME else single_table(BY_NAME[name], case))
+        if name in BY_NAME:
+            parts += [BY_NAME[name].note.format_map(case) + "\n", single_table(BY_NAME[name], case)]
+        else:
+            parts += [f"{case['rounds']} rounds of {case['seconds']} s.\n", load_table(case)]
         if case["skipped"]:
             reasons = "; ".join(f"{peer}: {reason}" for peer, reason in case["skipped"].items())
             parts.append(f"Not measured: {reasons}.\n")

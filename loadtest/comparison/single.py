@@ -6,21 +6,29 @@ import re
 import shutil
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .cases import CASES, WARM_UP_SECONDS, check_all, sample, start_all
 from .generators import OpenLoop, wrk
 from .machine import TARGET, Failure, cpu, user_memory
-from .peers import ALL, FRAMEWORKS, JANUS_NAMES, NGINX_NAMES, Server
+from .peers import ALL, FRAMEWORKS, JANUS_NAMES, NGINX_NAMES, START_SECONDS_MAX, Server
 from .site import Site, generated
 from .wire import Request, browser, connect, get, receive
 
-INSTRUCTION_REQUESTS = (500, 2_500)
 # When the data is replaced, of the time of load.
 RELOAD_AT = 0.2
 OPEN_LOOP_SECONDS_FACTOR = 2
 
-SMALL = CASES[0]
+BY_NAME = {case.name: case for case in CASES}
+SMALL = BY_NAME["small"]
+
+# Figure, case, and the two numbers of requests whose difference is taken.
+COUNTED = (
+    ("small", SMALL, 500, 2_500),
+    ("body-64k", BY_NAME["body-64k"], 20, 120),
+    ("body-1m", BY_NAME["body-1m"], 5, 15),
+    ("body-16m", BY_NAME["body-16m"], 2, 5),
+)
 
 
 @dataclass(frozen=True)
@@ -29,10 +37,13 @@ class Measurement:
 
     name: str
     title: str
+    # What the figures are, for the document; `{rounds}` and `{seconds}` are filled in.
+    note: str
     run: callable
     # The figures that the table shows, as (key, heading, digits).
     columns: tuple
-    without: dict
+    # Peers that cannot do it, and why.
+    without: dict = field(default_factory=dict)
 
 
 def request_of(server, site):
@@ -90,38 +101,39 @@ def one_start(name, peers, site, reference):
     request = Request("/items", SMALL.headers)
     start = time.perf_counter()
     with Server(name, peers, site, reference) as server:
-        while True:
-            try:
+        answer = None
+        # What listens before it has data answers 503 until then.
+        while answer is None or answer.status == 503:
+            if server.process.poll() is not None or time.perf_counter() - start > START_SECONDS_MAX:
+                raise Failure(f"{name} does not start:\n{server.log.read_text()}")
+            with contextlib.suppress(ConnectionRefusedError):
                 answer = get(server.port, request)
-                break
-            except ConnectionRefusedError:
-                if server.process.poll() is not None:
-                    raise Failure(f"{name} ended at its start:\n{server.log.read_text()}") from None
         taken = (time.perf_counter() - start) * 1e3
         if answer.body != reference.body:
-            raise Failure(f"{name}: the first answer is another one")
+            raise Failure(f"{name}: the first answer is another one: {answer.wire}")
     return taken
 
 
 def instructions(peers, settings, say):
     """User instructions of the whole server, by callgrind: the difference of two numbers of requests."""
     if not shutil.which("valgrind"):
-        raise Failure("instructions are counted by valgrind, which is not on this machine")
-    site = sample()
+        raise Failure("instructions are counted by valgrind, which is not on this machine (scripts/tools valgrind)")
     found = {}
-    with contextlib.ExitStack() as stack:
-        servers, reference = start_all(stack, NO_VALGRIND, peers, site, request_of)
-        names = [server.name for server in servers]
-    for name in names:
-        few, many = (count_instructions(name, peers, site, reference, count) for count in INSTRUCTION_REQUESTS)
-        each = (many - few) / (INSTRUCTION_REQUESTS[1] - INSTRUCTION_REQUESTS[0])
-        found[name] = {"instructions": each}
-        say(f"instructions {name}: {each:.0f}")
+    for key, case, few, many in COUNTED:
+        site = case.site()
+        request = site.requests(case.headers)[0]
+        with contextlib.ExitStack() as stack:
+            servers, reference = start_all(stack, NO_VALGRIND, peers, site, case.request)
+            names = [server.name for server in servers]
+        for name in names:
+            less, more = (count_instructions(name, peers, site, request, reference, number) for number in (few, many))
+            each = (more - less) / (many - few)
+            found.setdefault(name, {})[key] = each
+            say(f"instructions {name} {case.name}: {each:.0f}")
     return found
 
 
-def count_instructions(name, peers, site, reference, requests):
-    request = Request("/items", SMALL.headers)
+def count_instructions(name, peers, site, request, reference, requests):
     wrapper = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
     with Server(name, peers, site, reference, wrapper).wait(request) as server:
         head = request.head()
@@ -151,8 +163,9 @@ def tail(peers, settings, say):
                 figures = OpenLoop(server.port, [request], rate, OPEN_LOOP_SECONDS_FACTOR * settings.seconds).finish()
                 hold(figures, rate, server.name)
                 found.setdefault(server.name, []).append(figures)
-                say(f"tail {server.name} at {rate:.0f}/s: p99.9 {figures['p999_us']:.0f} us, sent late at most {figures['late_us_max']:.0f} us")
-    keys = ("rate", "p50_us", "p99_us", "p999_us")
+                say(f"tail {server.name} at {rate:.0f}/s: p99.9 {figures['p999_us']:.0f} us, "
+                    f"sent late at most {figures['late_us_max']:.0f} us")
+    keys = ("rate", "late_us_max", "p50_us", "p99_us", "p999_us")
     return {
         name: {key: statistics.median(one[key] for one in rounds) for key in keys} | {"rounds": rounds}
         for name, rounds in found.items()
@@ -220,7 +233,8 @@ def one_reload(server, data, lines, requests, settings, say):
     text = get(server.port, Request("/metrics")).body.decode()
     if not re.search(r'^janus_reloads_total\{result="success"\} 1$', text, re.MULTILINE):
         raise Failure(f"{server.name} had not reloaded by the end of the load:\n{server.log.read_text()}")
-    say(f"reload {server.name} at {rate:.0f}/s: p99.9 {steady['p999_us']:.0f} us steady, {during['p999_us']:.0f} us, {during['failed']} failed")
+    say(f"reload {server.name} at {rate:.0f}/s: p99.9 {steady['p999_us']:.0f} us steady, "
+        f"{during['p999_us']:.0f} us, {during['failed']} failed")
     return {
         "rate": rate,
         "steady_p999_us": steady["p999_us"],
@@ -230,28 +244,58 @@ def one_reload(server, data, lines, requests, settings, say):
     }
 
 
-NO_VALGRIND = {"go": "valgrind does not know Go's stacks"} | dict.fromkeys(
+NO_VALGRIND = {"floor-again": "the count is the same", "go": "valgrind does not know Go's stacks"} | dict.fromkeys(
     NGINX_NAMES, "its worker is another process than the one that is started"
 )
 NO_TAIL = dict.fromkeys((*FRAMEWORKS, "go", "nginx-static"), "its load would be another one")
 ONLY_JANUS = {name: "it does not reload" for name in ALL if name not in JANUS_NAMES}
 
 MEASUREMENTS = (
-    Measurement("idle", "Idle connections: user memory each", idle, (("bytes", "bytes", 0),), {}),
-    Measurement("cold", "Cold start: from exec to the first 200", cold, (("ms", "ms", 2), ("ms_max", "slowest, ms", 2)), {}),
-    Measurement("instructions", "User instructions of a small GET", instructions, (("instructions", "instructions", 0),), NO_VALGRIND),
     Measurement(
-        "tail",
-        "Latency at half load, open loop",
-        tail,
-        (("rate", "requests/s", 0), ("p50_us", "p50, µs", 0), ("p99_us", "p99, µs", 0), ("p999_us", "p99.9, µs", 0)),
-        NO_TAIL,
+        name="idle",
+        title="Idle connections: user memory each",
+        note="After one answer on each. The kernel's memory of a socket is not in it: it is the same for all.",
+        run=idle,
+        columns=(("bytes", "bytes", 0),),
     ),
     Measurement(
-        "reload",
-        "Reload of 100 MB at half load",
-        reload,
-        (("steady_p999_us", "p99.9 steady, µs", 0), ("reload_p999_us", "p99.9, µs", 0), ("failed", "failed", 0)),
-        ONLY_JANUS,
+        name="cold",
+        title="Cold start: from exec to the first 200",
+        note="Each time a new process, on the built-in sample.",
+        run=cold,
+        columns=(("ms", "ms", 2), ("ms_max", "slowest, ms", 2)),
+    ),
+    Measurement(
+        name="instructions",
+        title="User instructions an answer",
+        note="callgrind on the whole server, its waits for the socket included: the difference of two numbers of requests, "
+        "sent one by one.",
+        run=instructions,
+        columns=(("small", "small GET", 0), ("body-64k", "64 KiB", 0), ("body-1m", "1 MiB", 0), ("body-16m", "16 MiB", 0)),
+        without=NO_VALGRIND,
+    ),
+    Measurement(
+        name="tail",
+        title="Latency at half load, open loop",
+        note="{rounds} rounds. The rate is half of what the slower of Janus and nginx `return` bears; each latency counts "
+        "from when the request was due. What was sent late is the generator's doing.",
+        run=tail,
+        columns=(
+            ("rate", "requests/s", 0),
+            ("p50_us", "p50, µs", 0),
+            ("p99_us", "p99, µs", 0),
+            ("p999_us", "p99.9, µs", 0),
+            ("late_us_max", "latest sent, µs", 0),
+        ),
+        without=NO_TAIL,
+    ),
+    Measurement(
+        name="reload",
+        title="Reload of 100 MB at half load",
+        note="{rounds} rounds. The file is replaced while items are asked for by id at half of what this server bears; it "
+        "loads, publishes and makes three codings on the one core that also answers.",
+        run=reload,
+        columns=(("steady_p999_us", "p99.9 steady, µs", 0), ("reload_p999_us", "p99.9, µs", 0), ("failed", "failed", 0)),
+        without=ONLY_JANUS,
     ),
 )
