@@ -37,6 +37,11 @@ sec-fetch-dest: empty\r\n\
 sec-fetch-mode: cors\r\n\
 sec-fetch-site: same-origin\r\n";
 
+/// Fields that the worker cannot recall: each block of them comes once.
+fn unseen() -> String {
+    format!("{BROWSER}x-request-id: NUMBER\r\n")
+}
+
 /// A client that waits for each answer before it sends more, takes whatever it is sent, and leaves at the end.
 struct Client<'a> {
     reads: std::slice::Iter<'a, Vec<u8>>,
@@ -142,15 +147,19 @@ fn worker(snapshot: Snapshot) -> Rc<Worker> {
     })
 }
 
-/// Requests for `path`, in which `ID` stands for an id that is another one each time, `per_read` of them in each read.
+/// Requests for `path`, in which `ID` stands for one of the ids after the other, with `fields`, in which `NUMBER` stands
+/// for a number that does not come again and `ETAG` for the collection's; `per_read` of them in each read.
 fn requests(items: usize, path: &str, fields: &str, per_read: usize, status: u16) -> &'static Connection {
     let snapshot = data::snapshot(items);
     let etag = snapshot.collection().expect("there is data").identity().etag();
     let fields = fields.replace("ETAG", etag);
     let heads: Vec<String> = (0..REQUESTS)
-        // The factor is prime, so that neighbours are far apart.
-        .map(|number| path.replace("ID", &(number * 7_919 % items).to_string()))
-        .map(|path| format!("GET {path} HTTP/1.1\r\n{fields}\r\n"))
+        .map(|number| {
+            // The factor is prime, so that neighbours are far apart.
+            let path = path.replace("ID", &(number * 7_919 % items).to_string());
+            let fields = fields.replace("NUMBER", &format!("{number:04}"));
+            format!("GET {path} HTTP/1.1\r\n{fields}\r\n")
+        })
         .collect();
     let connection = Connection {
         reads: heads
@@ -172,6 +181,7 @@ fn requests(items: usize, path: &str, fields: &str, per_read: usize, status: u16
 #[library_benchmark]
 #[bench::hit_x1024(requests(10, "/items", PLAIN, 1, 200))]
 #[bench::hit_of_a_browser_compressed_x1024(requests(10, "/items", BROWSER, 1, 200))]
+#[bench::hit_with_fields_not_seen_before_x1024(requests(10, "/items", &unseen(), 1, 200))]
 #[bench::not_modified_x1024(requests(10, "/items", "host: localhost\r\nif-none-match: ETAG\r\n", 1, 304))]
 #[bench::by_id_of_1000_x1024(requests(1_000, "/items/ID", PLAIN, 1, 200))]
 #[bench::by_id_of_10000_x1024(requests(10_000, "/items/ID", PLAIN, 1, 200))]
