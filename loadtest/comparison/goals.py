@@ -63,7 +63,12 @@ def bodies(figures):
     # What is below the clock's resolution is not told from 0.
     is_met = all(value <= 3 + tick for value, tick in user) and all(ratio <= 1.05 for ratio in total)
     text = ", ".join(f"{value:.1f} (± {tick:.1f})" for value, tick in user)
-    return is_met, f"user {text} µs; total {', '.join(f'{ratio:.3f}' for ratio in total)} x floor"
+    try:
+        counts = ", ".join(f"{figures.of('instructions', 'janus', case):,.0f}" for case in BODIES)
+    except Absent:
+        counts = "not counted"
+    ratios = ", ".join(f"{ratio:.3f}" for ratio in total)
+    return is_met, f"user {text} µs, instructions {counts}; total {ratios} x floor"
 
 
 def idle(figures):
