@@ -22,12 +22,15 @@ OPEN_LOOP_SECONDS_FACTOR = 2
 BY_NAME = {case.name: case for case in CASES}
 SMALL = BY_NAME["small"]
 
-# Figure, case, and the two numbers of requests whose difference is taken.
+CALLGRIND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
+
+# Figure, case, connections, and the two numbers of requests on each whose difference is taken.
 COUNTED = (
-    ("small", SMALL, 500, 2_500),
-    ("body-64k", BY_NAME["body-64k"], 20, 120),
-    ("body-1m", BY_NAME["body-1m"], 5, 15),
-    ("body-16m", BY_NAME["body-16m"], 2, 5),
+    ("small", SMALL, SMALL.connections, 20, 100),
+    ("alone", SMALL, 1, 500, 2_500),
+    ("body-64k", BY_NAME["body-64k"], 1, 20, 120),
+    ("body-1m", BY_NAME["body-1m"], 1, 5, 15),
+    ("body-16m", BY_NAME["body-16m"], 1, 5, 25),
 )
 
 
@@ -119,32 +122,37 @@ def instructions(peers, settings, say):
     if not shutil.which("valgrind"):
         raise Failure("instructions are counted by valgrind, which is not on this machine (scripts/tools valgrind)")
     found = {}
-    for key, case, few, many in COUNTED:
+    for key, case, connections, few, many in COUNTED:
         site = case.site()
         request = site.requests(case.headers)[0]
         with contextlib.ExitStack() as stack:
             servers, reference = start_all(stack, NO_VALGRIND, peers, site, case.request)
             names = [server.name for server in servers]
         for name in names:
-            less, more = (count_instructions(name, peers, site, request, reference, number) for number in (few, many))
-            each = (more - less) / (many - few)
+            less, more = (
+                count_instructions(Server(name, peers, site, reference, CALLGRIND), request, reference, connections, number)
+                for number in (few, many)
+            )
+            each = (more - less) / (many - few) / connections
             found.setdefault(name, {})[key] = each
-            say(f"instructions {name} {case.name}: {each:.0f}")
+            say(f"instructions {name} {key}: {each:.0f}")
     return found
 
 
-def count_instructions(name, peers, site, request, reference, requests):
-    wrapper = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
-    with Server(name, peers, site, reference, wrapper).wait(request) as server:
-        head = request.head()
-        with connect(server.port) as connection:
-            for _ in range(requests):
-                connection.sendall(head)
+def count_instructions(server, request, reference, connections, requests):
+    """All that the server executes from its start to its end, with so many requests on so many connections in between."""
+    with server, contextlib.ExitStack() as stack:
+        server.wait(request)
+        opened = [stack.enter_context(connect(server.port)) for _ in range(connections)]
+        for _ in range(requests):
+            for connection in opened:
+                connection.sendall(request.head())
+            for connection in opened:
                 if receive(connection).body != reference.body:
-                    raise Failure(f"{name}: an answer under valgrind is another one")
+                    raise Failure(f"{server.name}: an answer under valgrind is another one")
     counted = re.search(r"Collected : (\d+)", server.log.read_text())
     if not counted:
-        raise Failure(f"callgrind did not count {name}:\n{server.log.read_text()}")
+        raise Failure(f"callgrind did not count {server.name}:\n{server.log.read_text()}")
     return int(counted.group(1))
 
 
@@ -268,10 +276,16 @@ MEASUREMENTS = (
     Measurement(
         name="instructions",
         title="User instructions an answer",
-        note="callgrind on the whole server, its waits for the socket included: the difference of two numbers of requests, "
-        "sent one by one.",
+        note="callgrind on the whole server, its waits for sockets included: the difference of two numbers of requests. "
+        "Alone, on one connection, each request pays for a wait; of 64 connections several share one.",
         run=instructions,
-        columns=(("small", "small GET", 0), ("body-64k", "64 KiB", 0), ("body-1m", "1 MiB", 0), ("body-16m", "16 MiB", 0)),
+        columns=(
+            ("small", "small GET, 64 connections", 0),
+            ("alone", "alone", 0),
+            ("body-64k", "64 KiB", 0),
+            ("body-1m", "1 MiB", 0),
+            ("body-16m", "16 MiB", 0),
+        ),
         without=NO_VALGRIND,
     ),
     Measurement(
