@@ -15,11 +15,13 @@ class Figures:
     """The results, asked for by name."""
 
     cases: dict
+    # Why cases have none, where it is not that nobody asked.
+    unsteady: dict
 
     def of(self, case, peer, name):
         """A figure of a peer in a case: the median, where there are rounds."""
         if case not in self.cases:
-            raise Absent(f"case {case} was not run")
+            raise Absent(f"case {case} was {'too unsteady' if case in self.unsteady else 'not run'}")
         found = self.cases[case]["peers"].get(peer)
         if found is None:
             raise Absent(f"{peer} did not take part in {case}")
@@ -104,12 +106,12 @@ GOALS = (
 )
 
 
-def judge(cases):
+def judge(cases, unsteady):
     """Each goal with its figure and verdict."""
     found = []
     for number, (text, rule) in enumerate(GOALS, 1):
         try:
-            is_met, figure = rule(Figures(cases))
+            is_met, figure = rule(Figures(cases, unsteady))
             verdict = MET if is_met else MISSED
         except Absent as absent:
             figure, verdict = str(absent), SKIPPED
