@@ -267,7 +267,12 @@ fn is_token(byte: u8) -> bool {
 
 /// An origin-form target of characters that every URI parser takes (RFC 3986, appendix A).
 fn is_ordinary(target: &[u8]) -> bool {
-    target.first() == Some(&b'/') && target.iter().all(|&byte| IN_TARGET[byte as usize])
+    target.first() == Some(&b'/') && target.iter().all(|&byte| is_in_target(byte))
+}
+
+/// Whether a byte may stand in an ordinary target.
+pub fn is_in_target(byte: u8) -> bool {
+    IN_TARGET[byte as usize]
 }
 
 /// `pchar`, `%`, `/` and `?`.

@@ -8,15 +8,14 @@ use crate::snapshot::{Coding, Representation, Resource};
 /// The highest q-value wins, the smaller body among equals. Identity is the last resort where it is not named, and
 /// acceptable unless `identity;q=0` or `*;q=0` rules it out. Without the field the answer is identity: whoever does
 /// not ask for a coding may not understand one.
-pub fn choose<'a>(accept_encoding: &FieldLines<'_>, resource: &'a Resource) -> Option<&'a Representation> {
-    if accept_encoding.is_none() {
+pub fn choose<'a>(accept_encoding: &AcceptEncoding, resource: &'a Resource) -> Option<&'a Representation> {
+    if !accept_encoding.is_there {
         return Some(resource.identity());
     }
-    let weights = Weights::parse(accept_encoding);
     let mut best = None;
     let mut best_weight = 0;
     for representation in resource.representations() {
-        let weight = weights.of(representation.coding());
+        let weight = accept_encoding.of(representation.coding());
         if weight > best_weight {
             best = Some(representation);
             best_weight = weight;
@@ -26,13 +25,16 @@ pub fn choose<'a>(accept_encoding: &FieldLines<'_>, resource: &'a Resource) -> O
 }
 
 /// Whether identity is acceptable, for a target that has nothing else.
-pub fn accepts_identity(accept_encoding: &FieldLines<'_>) -> bool {
-    accept_encoding.is_none() || Weights::parse(accept_encoding).of(Coding::Identity) > 0
+pub fn accepts_identity(accept_encoding: &AcceptEncoding) -> bool {
+    !accept_encoding.is_there || accept_encoding.of(Coding::Identity) > 0
 }
 
-/// A weight a coding, in units of 1/2000: an odd unit below every q-value is left for identity as a last resort.
-#[derive(Clone, Copy, Debug)]
-struct Weights {
+/// `Accept-Encoding`, read: a weight a coding, in units of 1/2000, of which an odd one below every q-value is left for
+/// identity as a last resort.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AcceptEncoding {
+    /// Whether there is such a field at all.
+    is_there: bool,
     named: [Option<u16>; Coding::ALL.len()],
     /// That of `*`.
     others: Option<u16>,
@@ -41,18 +43,13 @@ struct Weights {
 /// Of identity where the field does not name it: below the smallest q-value, 0.001.
 const LAST_RESORT: u16 = 1;
 
-impl Weights {
-    fn parse(accept_encoding: &FieldLines<'_>) -> Self {
-        let mut weights = Self {
-            named: [None; Coding::ALL.len()],
-            others: None,
-        };
-        for line in accept_encoding.iter() {
-            for element in line.split(|&byte| byte == b',') {
-                weights.take_in(element.trim_ascii());
-            }
+impl AcceptEncoding {
+    /// Takes in one line of the field.
+    pub fn push(&mut self, line: &[u8]) {
+        self.is_there = true;
+        for element in line.split(|&byte| byte == b',') {
+            self.take_in(element.trim_ascii());
         }
-        weights
     }
 
     /// Takes in one element; one that is malformed names nothing.
@@ -178,7 +175,8 @@ mod tests {
 
     #[track_caller]
     fn check_order(accept_encoding: &[&str], expected: &[Coding]) {
-        let weights = Weights::parse(&lines(accept_encoding));
+        let mut weights = AcceptEncoding::default();
+        accept_encoding.iter().for_each(|line| weights.push(line.as_bytes()));
         let mut order: Vec<_> = Coding::ALL
             .into_iter()
             .filter(|&coding| weights.of(coding) > 0)

@@ -1,5 +1,7 @@
 //! The request head: the few things an answer depends on.
 
+use super::negotiate::AcceptEncoding;
+
 /// The methods that Janus tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
@@ -60,6 +62,11 @@ impl<'r> FieldLines<'r> {
         }
     }
 
+    /// How many lines there are.
+    pub fn count(&self) -> usize {
+        self.first.iter().count() + self.rest.len()
+    }
+
     /// Adds a line's value.
     pub fn push(&mut self, value: &'r [u8]) {
         match self.first {
@@ -84,6 +91,15 @@ impl<'r> FieldLines<'r> {
     }
 }
 
+impl<'r> From<&'r [u8]> for FieldLines<'r> {
+    fn from(line: &'r [u8]) -> Self {
+        Self {
+            first: Some(line),
+            rest: Vec::new(),
+        }
+    }
+}
+
 impl<'r> FromIterator<&'r [u8]> for FieldLines<'r> {
     fn from_iter<I: IntoIterator<Item = &'r [u8]>>(values: I) -> Self {
         let mut lines = Self::none();
@@ -102,7 +118,7 @@ pub struct RequestHead<'r> {
     /// What follows the first `?` of the target.
     pub query: Option<&'r [u8]>,
     /// `Accept-Encoding`.
-    pub accept_encoding: FieldLines<'r>,
+    pub accept_encoding: AcceptEncoding,
     /// `If-Match`.
     pub if_match: FieldLines<'r>,
     /// `If-None-Match`.
@@ -120,7 +136,7 @@ impl<'r> RequestHead<'r> {
             method,
             path,
             query: None,
-            accept_encoding: FieldLines::none(),
+            accept_encoding: AcceptEncoding::default(),
             if_match: FieldLines::none(),
             if_none_match: FieldLines::none(),
             origin: None,

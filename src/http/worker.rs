@@ -10,8 +10,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::access_log::AccessLog;
 use super::admin::Admin;
 use super::answer::Site;
-use super::lane::Output;
-use super::record::{Answered, HttpMetrics, WorkerLevels};
+use super::lane::Answers;
+use super::record::{HttpMetrics, WorkerLevels};
 use super::timer::Timers;
 use crate::lifecycle::Lifecycle;
 use crate::snapshot::{Publisher, Reader};
@@ -64,10 +64,8 @@ pub struct Worker {
 pub struct Scratch {
     /// Where is read to.
     pub input: Box<[u8]>,
-    /// Where answers are gathered.
-    pub output: Output,
-    /// What is to be recorded.
-    pub answered: Vec<Answered>,
+    /// What is answered by.
+    pub answers: Answers,
 }
 
 impl Worker {
@@ -84,8 +82,7 @@ impl Worker {
             date: Cell::new(date_line(SystemTime::now())),
             scratch: RefCell::new(Scratch {
                 input: vec![0; READ_LENGTH_MAX].into_boxed_slice(),
-                output: Output::default(),
-                answered: Vec::new(),
+                answers: Answers::default(),
             }),
             shared,
         });

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::Output;
+use super::memo::{Memo, Plain};
 use crate::http::access_log::{AccessLog, Record};
 use crate::http::answer::Answer;
-use crate::http::framing::{Head, Reading, read, storage};
+use crate::http::framing::{Field, Reading, read, storage};
 use crate::http::record::Answered;
 use crate::http::worker::Worker;
 
@@ -26,17 +27,22 @@ pub enum Next {
     HandOver,
 }
 
+/// What a worker answers by, from one batch to the next.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// What is to be sent.
+    pub output: Output,
+    /// What is to be recorded; empty between two batches.
+    answered: Vec<Answered>,
+    memo: Memo,
+}
+
 /// Answers the plain requests that `input` begins with, and returns how much of it they are.
 ///
 /// They are recorded as one batch, between two readings of the clock: each waited until all were answered. `peer` is
 /// asked for the access log only.
-pub fn answer_all(
-    worker: &Worker,
-    input: &[u8],
-    peer: Option<IpAddr>,
-    output: &mut Output,
-    answered: &mut Vec<Answered>,
-) -> (usize, Next) {
+pub fn answer_all(worker: &Worker, input: &[u8], peer: Option<IpAddr>, scratch: &mut Answers) -> (usize, Next) {
+    let Answers { output, answered, memo } = scratch;
     let shared = &worker.shared;
     let started = Instant::now();
     let date = worker.date.get();
@@ -51,21 +57,40 @@ pub fn answer_all(
         if output.gathered_length() >= GATHERED_LENGTH_MAX {
             break Next::GoOn;
         }
-        let mut fields = storage();
-        let head = match read(&input[consumed..], &mut fields) {
-            Reading::Partial => break Next::Read,
-            Reading::Whole(head) if head.is_plain => head,
-            Reading::Whole(_) | Reading::Refused(_) => break Next::HandOver,
+        let rest = &input[consumed..];
+        let mut storage = storage();
+        let mut fields: &[Field<'_>] = &[];
+        // The access log is told fields that are not remembered.
+        let known = if shared.access_log.is_none() {
+            memo.recall(rest)
+        } else {
+            None
         };
-        let Answer::Reply(reply) = shared.site.respond(&head.request, snapshot, draining) else {
+        let plain = match known {
+            Some(plain) => plain,
+            None => match read(rest, &mut storage) {
+                Reading::Partial => break Next::Read,
+                Reading::Whole(head) if head.is_plain => {
+                    memo.learn(&head, rest);
+                    fields = head.fields;
+                    Plain {
+                        request: head.request,
+                        length: head.length,
+                        closes: head.closes,
+                    }
+                }
+                Reading::Whole(_) | Reading::Refused(_) => break Next::HandOver,
+            },
+        };
+        let Answer::Reply(reply) = shared.site.respond(&plain.request, snapshot, draining) else {
             break Next::HandOver;
         };
-        let closes = head.closes || draining;
+        let closes = plain.closes || draining;
         output.push(&reply, &date, closes);
-        consumed += head.length;
-        answered.push(Answered::of(head.request.method, &reply));
+        consumed += plain.length;
+        answered.push(Answered::of(plain.request.method, &reply));
         if let Some(log) = &shared.access_log {
-            log_access(log, &head, peer, &answered[answered.len() - 1], started);
+            log_access(log, fields, peer, &answered[answered.len() - 1], started);
         }
         if closes {
             break Next::Close;
@@ -80,12 +105,9 @@ pub fn answer_all(
     (consumed, next)
 }
 
-fn log_access(log: &AccessLog, head: &Head<'_, '_>, peer: Option<IpAddr>, answered: &Answered, started: Instant) {
+fn log_access(log: &AccessLog, fields: &[Field<'_>], peer: Option<IpAddr>, answered: &Answered, started: Instant) {
     let lines = |name: &'static str| {
-        let values = head
-            .fields
-            .iter()
-            .filter(move |field| field.name.eq_ignore_ascii_case(name));
+        let values = fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name));
         values.filter_map(|field| std::str::from_utf8(field.value).ok())
     };
     log.write(&Record {

@@ -4,9 +4,10 @@
 //! between it and a stream. What the lane does not know it leaves, with every byte that was read, to the application.
 
 mod batch;
+mod memo;
 mod output;
 mod stream;
 
-pub use batch::{Next, answer_all};
+pub use batch::{Answers, Next, answer_all};
 pub use output::{BODY_SHARED_MIN, Output};
 pub use stream::{Ended, Lane};

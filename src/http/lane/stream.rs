@@ -127,7 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lane<S> {
         }
         let input = &scratch.input[..length];
         let (consumed, next) = if worker.shared.has_lane {
-            answer_all(&worker, input, self.peer, &mut scratch.output, &mut scratch.answered)
+            answer_all(&worker, input, self.peer, &mut scratch.answers)
         } else if is_http_2(input).is_none() {
             (0, Next::Read)
         } else {
@@ -140,11 +140,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lane<S> {
         if held > 0 || consumed < length {
             self.input = input[consumed..].to_vec();
         }
-        match poll_send(&mut self.stream, &self.timer, &mut scratch.output, context) {
+        match poll_send(&mut self.stream, &self.timer, &mut scratch.answers.output, context) {
             Poll::Ready(sent) => Poll::Ready(sent.map(|()| Turn::Done)),
             Poll::Pending => {
                 self.unsent = Some(Box::new(Unsent {
-                    output: std::mem::take(&mut scratch.output),
+                    output: std::mem::take(&mut scratch.answers.output),
                     _in_flight: worker.levels.request(),
                 }));
                 Poll::Pending
