@@ -29,6 +29,10 @@ def take_generator_core():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+class Unsteady(Failure):
+    """The machine was too busy with other work for a figure: that case has none, and the others keep theirs."""
+
+
 @contextlib.contextmanager
 def server_core():
     """What is started within runs on the server's core, without another program in between."""

@@ -60,6 +60,8 @@ def markdown(results, link):
         parts.append(f"Noise: the floor's CPU against its own, measured again in the same rounds: {ratios}.\n")
     if link:
         parts.append(f"![CPU an answer, by server]({link}.svg)\n")
+    for name, reason in results["unsteady"].items():
+        parts.append(f"Without a figure, {name}: {reason}.\n")
     for name, case in results["cases"].items():
         parts.append(f"### {case['title']}\n")
         if name in BY_NAME:
