@@ -188,3 +188,26 @@ fn who_has_nothing_more_to_say_is_answered() {
         });
     }
 }
+
+#[test]
+fn what_a_client_did_not_take_is_not_given_to_the_next() {
+    for face in FACES {
+        run(async {
+            let server = Server::new(face);
+            for _ in 0..3 {
+                let (reading, gone) = server.connect_slow(64 << 10).await;
+                // It is gone before the answer can be written.
+                gone.send_and_leave(b"GET /items HTTP/1.1\r\nHost: a\r\n\r\n", reading)
+                    .await;
+                let mut next = server.connect(64 << 10).await;
+                next.send(REQUEST).await;
+                let text = next.text();
+                assert!(
+                    text.starts_with("HTTP/1.1 200 ") && text.ends_with("\"text\":\"x\"}"),
+                    "{face:?}: {text}"
+                );
+                assert_eq!(text.matches("HTTP/1.1").count(), 1, "{face:?}: {text}");
+            }
+        });
+    }
+}

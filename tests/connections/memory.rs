@@ -144,6 +144,13 @@ impl Client {
         settle().await;
     }
 
+    /// Sends a piece and is gone, with the half that reads, before the server sees it.
+    pub(crate) async fn send_and_leave(mut self, piece: &[u8], reading: ReadHalf<DuplexStream>) {
+        let _ = self.writing.write_all(piece).await;
+        drop((self, reading));
+        settle().await;
+    }
+
     /// Ends its side of the connection.
     pub(crate) async fn end(&mut self) {
         let _ = self.writing.shutdown().await;

@@ -140,16 +140,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lane<S> {
         if held > 0 || consumed < length {
             self.input = input[consumed..].to_vec();
         }
-        match poll_send(&mut self.stream, &self.timer, &mut scratch.answers.output, context) {
-            Poll::Ready(sent) => Poll::Ready(sent.map(|()| Turn::Done)),
-            Poll::Pending => {
-                self.unsent = Some(Box::new(Unsent {
-                    output: std::mem::take(&mut scratch.answers.output),
-                    _in_flight: worker.levels.request(),
-                }));
-                Poll::Pending
-            }
+        let sent = poll_send(&mut self.stream, &self.timer, &mut scratch.answers.output, context);
+        if !scratch.answers.output.is_empty() {
+            // What was not sent is this connection's, also where it cannot be sent any more: the scratch is the next one's.
+            self.unsent = Some(Box::new(Unsent {
+                output: std::mem::take(&mut scratch.answers.output),
+                _in_flight: worker.levels.request(),
+            }));
         }
+        sent.map_ok(|()| Turn::Done)
     }
 
     /// Nothing has come.
