@@ -61,6 +61,7 @@ resource "aws_eks_cluster" "this" {
 
   vpc_config {
     subnet_ids              = values(var.private_subnet_ids)
+    security_group_ids      = [aws_security_group.api.id]
     endpoint_private_access = true
     endpoint_public_access  = length(var.api_public_cidrs) > 0
     public_access_cidrs     = length(var.api_public_cidrs) > 0 ? var.api_public_cidrs : null
@@ -85,7 +86,25 @@ resource "aws_eks_cluster" "this" {
   ]
 }
 
-# For machines in the VPC that talk to the API: delivery runners, a bastion. They wear this group; the API lets it in.
+# The API's interfaces in the VPC wear the first group beside the one that EKS makes for nodes; machines in the VPC that
+# talk to the API (a delivery runner, a bastion) wear the second.
+resource "aws_security_group" "api" {
+  name        = "${var.name}-api"
+  description = "The interfaces of the cluster's API in the VPC"
+  vpc_id      = var.vpc_id
+
+  tags = { Name = "${var.name}-api" }
+}
+
+resource "aws_vpc_security_group_ingress_rule" "api" {
+  security_group_id            = aws_security_group.api.id
+  description                  = "HTTPS from machines in the VPC that may reach the API"
+  referenced_security_group_id = aws_security_group.api_clients.id
+  ip_protocol                  = "tcp"
+  from_port                    = 443
+  to_port                      = 443
+}
+
 resource "aws_security_group" "api_clients" {
   # checkov:skip=CKV2_AWS_5: Worn by machines that are not made here, as the delivery runner.
   name        = "${var.name}-api-clients"
@@ -102,13 +121,4 @@ resource "aws_vpc_security_group_egress_rule" "api_clients" {
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
-}
-
-resource "aws_vpc_security_group_ingress_rule" "api" {
-  security_group_id            = aws_eks_cluster.this.vpc_config[0].cluster_security_group_id
-  description                  = "HTTPS from machines in the VPC that may reach the API"
-  referenced_security_group_id = aws_security_group.api_clients.id
-  ip_protocol                  = "tcp"
-  from_port                    = 443
-  to_port                      = 443
 }
