@@ -182,14 +182,17 @@ fn reloads_and_snapshots_are_shown() {
     let id = |server: &Server| server.get("/").json()["snapshot"].as_str().unwrap().to_owned();
     let info = |id: &str| format!("janus_snapshot_info{{id=\"{id}\"}}");
     let first = id(&server);
-    for (content, line) in [
-        (&br#"[{"id":1}]"#[..], "\"message\":\"unchanged\""),
-        (b"nonsense", "reload failed"),
-        (br#"[{"id":1},{"id":2}]"#, "\"message\":\"reloaded\""),
+    let last_successful = |server: &Server| value(server.get("/metrics").text(), "janus_last_reload_successful");
+    assert_eq!(last_successful(&server), 1.0, "the first load");
+    for (content, line, is_successful) in [
+        (&br#"[{"id":1}]"#[..], "\"message\":\"unchanged\"", 1.0),
+        (b"nonsense", "reload failed", 0.0),
+        (br#"[{"id":1},{"id":2}]"#, "\"message\":\"reloaded\"", 1.0),
     ] {
         std::fs::write(&path, content).unwrap();
         server.signal(rustix::process::Signal::HUP);
         server.wait_for(line);
+        assert_eq!(last_successful(&server), is_successful, "{line}");
     }
     let scrape = server.get("/metrics");
     let text = scrape.text();

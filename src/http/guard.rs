@@ -8,11 +8,11 @@
 //!
 //! [`framing`]: super::framing
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use actix_web::http::Uri;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -49,6 +49,8 @@ pub struct Connection {
     refused: Cell<Option<(u64, Problem)>>,
     /// Requests whose answer has not been taken yet.
     in_flight_count: Cell<u32>,
+    /// The connection's task, where it waits for an answer to be taken.
+    waits: RefCell<Option<Waker>>,
 }
 
 impl Connection {
@@ -57,6 +59,11 @@ impl Connection {
         self.asked_count.set(self.asked_count.get() + 1);
         let (number, problem) = self.refused.get()?;
         (number == self.asked_count.get()).then_some(problem)
+    }
+
+    /// Whether every request that was let through has been answered, and its answer taken.
+    fn is_answered(&self) -> bool {
+        self.asked_count.get() == self.passed_count.get() && self.in_flight_count.get() == 0
     }
 
     /// Counts a request as in flight until the guard is dropped.
@@ -73,6 +80,9 @@ pub struct InFlight(Rc<Connection>);
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight_count.set(self.0.in_flight_count.get() - 1);
+        if let Some(waker) = self.0.waits.borrow_mut().take() {
+            waker.wake();
+        }
     }
 }
 
@@ -289,6 +299,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        // One at a time: actix-http writes each answer in the version and for the method of the head it read last.
+        if this.state == State::Head && this.passed.is_empty() && !this.connection.is_answered() {
+            *this.connection.waits.borrow_mut() = Some(context.waker().clone());
+            return Poll::Pending;
+        }
         while this.passed.is_empty() && !this.pass() {
             if this.poll_fill(context)?.is_pending() {
                 ready!(this.wait(context));

@@ -15,6 +15,7 @@ pub(super) struct ReloadMetrics {
     bytes: [Gauge; Coding::ALL.len()],
     loaded_timestamp: Gauge,
     reloads: [Counter; Outcome::ALL.len()],
+    last_successful: Gauge,
     duration: Histogram,
 }
 
@@ -42,6 +43,11 @@ impl ReloadMetrics {
             None,
         );
         registry.describe(
+            "janus_last_reload_successful",
+            "1 if the last load left the source's data served; 0 while an older snapshot stands in for bad data.",
+            None,
+        );
+        registry.describe(
             "janus_reload_duration_seconds",
             "From the trigger of a reload to its end.",
             Some("seconds"),
@@ -61,6 +67,7 @@ impl ReloadMetrics {
             bytes: Coding::ALL.map(|coding| gauge("janus_snapshot_bytes", &[("encoding", coding.token())])),
             loaded_timestamp: gauge("janus_snapshot_loaded_timestamp_seconds", &[]),
             reloads,
+            last_successful: gauge("janus_last_reload_successful", &[]),
             duration: registry.histogram("janus_reload_duration_seconds", &[]).expect(VALID),
         }
     }
@@ -73,6 +80,7 @@ impl ReloadMetrics {
             let since_epoch = loaded.duration_since(UNIX_EPOCH).unwrap_or_default();
             self.loaded_timestamp.set(since_epoch.as_secs_f64());
         }
+        self.last_successful.set(1.0);
         self.encoded(snapshot);
     }
 
@@ -93,6 +101,7 @@ impl ReloadMetrics {
     /// A reload has ended.
     pub(super) fn reloaded(&self, outcome: Outcome, took: Duration) {
         self.reloads[outcome as usize].increment(1);
+        self.last_successful.set(f64::from(outcome != Outcome::Failure));
         self.duration.record_ns(took.as_nanos() as u64);
     }
 }

@@ -1,0 +1,190 @@
+//! Limits of time, and the end of a server's life, on both faces.
+
+use janus::lifecycle::Phase;
+use tokio::io::AsyncReadExt;
+
+use crate::memory::{FACES, Server, pass, run, settle};
+
+const REQUEST: &[u8] = b"GET /items/1 HTTP/1.1\r\nHost: a\r\n\r\n";
+
+#[test]
+fn a_head_has_five_seconds_however_it_trickles() {
+    for face in FACES {
+        run(async {
+            let server = Server::new(face);
+            let mut client = server.connect(1024).await;
+            client.send(REQUEST).await;
+            let answered = client.received().bytes.len();
+            for byte in b"GET ".iter() {
+                client.send(&[*byte]).await;
+                pass(1).await;
+            }
+            assert_eq!(client.received().bytes.len(), answered, "{face:?}");
+            pass(2).await;
+            let text = client.text();
+            assert!(text[answered..].starts_with("HTTP/1.1 408 "), "{face:?}: {text}");
+            assert!(text.contains("\"code\":\"request_timeout\""), "{face:?}: {text}");
+            pass(3).await;
+            assert!(client.received().is_ended, "{face:?}");
+        });
+    }
+}
+
+#[test]
+fn a_connection_may_be_idle_for_75_seconds() {
+    for face in FACES {
+        for has_asked in [false, true] {
+            run(async {
+                let server = Server::new(face);
+                let mut client = server.connect(1024).await;
+                if has_asked {
+                    pass(60).await;
+                    client.send(REQUEST).await;
+                }
+                pass(74).await;
+                assert!(!client.received().is_ended, "{face:?} {has_asked}");
+                pass(5).await;
+                assert!(client.received().is_ended, "{face:?} {has_asked}");
+                assert!(!client.text().contains("408"), "{face:?}");
+            });
+        }
+    }
+}
+
+#[test]
+fn who_takes_nothing_for_30_seconds_is_left() {
+    for face in FACES {
+        run(async {
+            let server = Server::new(face);
+            let (mut reading, mut client) = server.connect_slow(1024).await;
+            client.send(b"GET /items HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            let mut some = [0; 1000];
+            // Slow, and yet moving: longer than the limit in all.
+            for _ in 0..4 {
+                pass(25).await;
+                assert_eq!(reading.read_exact(&mut some).await.unwrap(), some.len(), "{face:?}");
+            }
+            pass(32).await;
+            let mut rest = Vec::new();
+            reading.read_to_end(&mut rest).await.unwrap();
+            assert!(
+                rest.len() <= 1024,
+                "{face:?}: {} bytes came after the limit",
+                rest.len()
+            );
+        });
+    }
+}
+
+#[test]
+fn while_draining_every_answer_closes_its_connection() {
+    for face in FACES {
+        run(async {
+            let server = Server::new(face);
+            let mut old = server.connect(4096).await;
+            old.send(REQUEST).await;
+            assert!(!old.text().contains("connection: close"));
+            server.lifecycle.advance(Phase::Draining);
+            pass(3).await;
+            assert!(!old.received().is_ended, "{face:?}: idle connections are kept");
+            let mut new = server.connect(4096).await;
+            for client in [&mut old, &mut new] {
+                client.send(&[REQUEST, REQUEST].concat()).await;
+                let text = client.text();
+                let last = text.rsplit("HTTP/1.1 ").next().unwrap();
+                assert!(
+                    last.starts_with("200 ") && last.contains("connection: close\r\n"),
+                    "{face:?}: {text}"
+                );
+                assert_eq!(
+                    text.matches("connection: close").count(),
+                    1,
+                    "{face:?}: nothing follows a close"
+                );
+                pass(3).await;
+                assert!(client.received().is_ended, "{face:?}");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_stop_ends_idle_connections_at_once_and_others_after_their_answer() {
+    for face in FACES {
+        run(async {
+            let server = Server::new(face);
+            let fresh = server.connect(1024).await;
+            let mut idle = server.connect(1024).await;
+            idle.send(REQUEST).await;
+            let mut asking = server.connect(1024).await;
+            asking.send(&REQUEST[..10]).await;
+            let (mut reading, mut taking) = server.connect_slow(1024).await;
+            taking.send(b"GET /items HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            server.lifecycle.advance(Phase::Draining);
+            server.lifecycle.advance(Phase::Stopping);
+            settle().await;
+            asking.send(&REQUEST[10..]).await;
+            let text = asking.text();
+            assert!(
+                text.starts_with("HTTP/1.1 200 ") && text.contains("connection: close"),
+                "{face:?}: {text}"
+            );
+            let mut whole = Vec::new();
+            reading.read_to_end(&mut whole).await.unwrap();
+            assert!(whole.ends_with(b"]"), "{face:?}: an answer under way is finished");
+            pass(3).await;
+            for client in [fresh, idle, asking] {
+                assert!(client.received().is_ended, "{face:?}");
+            }
+        });
+    }
+}
+
+#[test]
+fn requests_are_recorded_alike() {
+    let scrape = |face| {
+        run(async {
+            let server = Server::new(face);
+            let mut client = server.connect(64 << 10).await;
+            client.send(&[REQUEST, b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\nHEAD /items HTTP/1.1\r\nHost: a\r\nAccept-Encoding: br\r\n\r\nGET / HTTP/1.1\r\n\r\n"].concat()).await;
+            pass(5).await;
+            let mut text = Vec::new();
+            server
+                .metrics
+                .registry()
+                .render(janus::metrics::Format::Text, &mut text);
+            let text = String::from_utf8(text).unwrap();
+            let mut lines: Vec<String> = text
+                .lines()
+                .filter(|line| !line.contains("_bucket{") && !line.contains("seconds_sum"))
+                .map(str::to_owned)
+                .collect();
+            lines.sort_unstable();
+            lines
+        })
+    };
+    let [lane, application] = FACES.map(scrape);
+    assert_eq!(lane, application);
+    for line in [
+        "http_requests_total{method=\"GET\",route=\"/items/{id}\",status=\"200\"} 1",
+        "http_requests_total{method=\"other\",route=\"unmatched\",status=\"400\"} 1",
+        "http_connections 0",
+    ] {
+        assert!(lane.iter().any(|found| found == line), "{line}: {lane:#?}");
+    }
+}
+
+#[test]
+fn who_has_nothing_more_to_say_is_answered() {
+    for face in FACES {
+        run(async {
+            let server = Server::new(face);
+            let mut client = server.connect(64 << 10).await;
+            client.send(&[REQUEST, &REQUEST[..10]].concat()).await;
+            client.end().await;
+            let received = client.received();
+            assert!(received.is_ended, "{face:?}");
+            assert_eq!(client.text().matches("HTTP/1.1 200 ").count(), 1, "{face:?}");
+        });
+    }
+}

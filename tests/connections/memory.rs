@@ -1,0 +1,171 @@
+//! A server in memory: the real connection, worker and application, on a pipe and a clock of their own.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use actix_service::ServiceFactory;
+use janus::http::answer::{Scope, Site};
+use janus::http::app::application;
+use janus::http::connection::serve;
+use janus::http::record::HttpMetrics;
+use janus::http::worker::{Shared, Worker};
+use janus::items::{Format, ParseOptions, parse};
+use janus::lifecycle::Lifecycle;
+use janus::metrics::Registry;
+use janus::snapshot::{Coding, Publisher, Settings, Snapshot, compile};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
+
+/// Items with a body large enough to be sent from where it is.
+static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| {
+    let lines: String = (0..400)
+        .map(|id| {
+            format!(
+                "{{\"id\":{id},\"name\":\"Item number {id}\",\"text\":\"{}\"}}\n",
+                "x".repeat(id)
+            )
+        })
+        .collect();
+    let items = parse(Format::Ndjson, lines.as_bytes(), &ParseOptions::default()).expect("good items");
+    compile(
+        items,
+        &Settings {
+            codings: vec![Coding::Br, Coding::Gzip],
+            cache_control: "no-cache".to_owned(),
+            version: "0",
+        },
+    )
+});
+
+/// Which way requests are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Face {
+    Lane,
+    Application,
+}
+
+pub(crate) const FACES: [Face; 2] = [Face::Lane, Face::Application];
+
+/// A worker of one face.
+pub(crate) struct Server {
+    worker: Rc<Worker>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) metrics: Arc<HttpMetrics>,
+}
+
+/// Runs `test` in a time of its own.
+pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    tokio::task::LocalSet::new().block_on(&runtime, test)
+}
+
+impl Server {
+    pub(crate) fn new(face: Face) -> Self {
+        let lifecycle = Arc::new(Lifecycle::default());
+        let metrics = Arc::new(HttpMetrics::new(Arc::new(Registry::new())));
+        let worker = Worker::start(Shared {
+            site: Arc::new(Site {
+                scope: Scope::All,
+                has_token: false,
+                cors: None,
+            }),
+            publisher: Publisher::new(SNAPSHOT.clone()),
+            lifecycle: Arc::clone(&lifecycle),
+            metrics: Arc::clone(&metrics),
+            access_log: None,
+            admin: None,
+            has_lane: face == Face::Lane,
+        });
+        Self {
+            worker,
+            lifecycle,
+            metrics,
+        }
+    }
+
+    /// Opens a connection on which `capacity` bytes are on their way at the most.
+    pub(crate) async fn connect(&self, capacity: usize) -> Client {
+        let (reading, client) = self.connect_slow(capacity).await;
+        tokio::task::spawn_local(take(reading, Rc::clone(&client.received)));
+        client
+    }
+
+    /// As `connect`, for a client that reads nothing until it is told to.
+    pub(crate) async fn connect_slow(&self, capacity: usize) -> (ReadHalf<DuplexStream>, Client) {
+        let (client, stream) = tokio::io::duplex(capacity);
+        let application = application(&self.worker).new_service(()).await;
+        let application = Rc::new(application.unwrap_or_else(|()| unreachable!("it needs nothing")));
+        let worker = Rc::clone(&self.worker);
+        tokio::task::spawn_local(serve(stream, |_: &DuplexStream| None, worker, application));
+        let (reading, writing) = tokio::io::split(client);
+        let received = Rc::default();
+        (reading, Client { writing, received })
+    }
+}
+
+/// Takes all that is sent.
+async fn take(mut reading: ReadHalf<DuplexStream>, into: Rc<RefCell<Received>>) {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        // A connection that is reset is at its end too.
+        let length = reading.read(&mut buffer).await.unwrap_or(0);
+        let mut received = into.borrow_mut();
+        received.bytes.extend_from_slice(&buffer[..length]);
+        if length == 0 {
+            received.is_ended = true;
+            return;
+        }
+    }
+}
+
+/// What a client has been sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Received {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) is_ended: bool,
+}
+
+/// The other end of a connection.
+pub(crate) struct Client {
+    writing: WriteHalf<DuplexStream>,
+    received: Rc<RefCell<Received>>,
+}
+
+impl Client {
+    /// Sends a piece, and lets the server see it before anything else is sent. A server that has closed sees nothing.
+    pub(crate) async fn send(&mut self, piece: &[u8]) {
+        let _ = self.writing.write_all(piece).await;
+        settle().await;
+    }
+
+    /// Ends its side of the connection.
+    pub(crate) async fn end(&mut self) {
+        let _ = self.writing.shutdown().await;
+        settle().await;
+    }
+
+    pub(crate) fn received(&self) -> Received {
+        self.received.borrow().clone()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.received.borrow().bytes).into_owned()
+    }
+}
+
+/// Lets every task run until none can.
+pub(crate) async fn settle() {
+    // The clock moves on its own only when nothing else can: then everybody waits.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// Lets time pass.
+pub(crate) async fn pass(seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+}
