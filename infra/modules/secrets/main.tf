@@ -40,19 +40,6 @@ resource "aws_secretsmanager_secret" "app" {
   }
 }
 
-ephemeral "aws_secretsmanager_random_password" "admin_token" {
-  password_length     = 48
-  exclude_punctuation = true
-}
-
-# Write-only: the value is made and sent, and is in no plan and no state. It is sent again only when the version goes up,
-# so what rotation writes later is left alone.
-resource "aws_secretsmanager_secret_version" "app" {
-  secret_id                = aws_secretsmanager_secret.app.id
-  secret_string_wo         = jsonencode({ admin_token = ephemeral.aws_secretsmanager_random_password.admin_token.random_password })
-  secret_string_wo_version = var.token_version
-}
-
 resource "aws_secretsmanager_secret_rotation" "app" {
   count = var.rotation_lambda_arn == null ? 0 : 1
 
