@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts of this folder: finds Terraform, and where its provider comes from.
 # TF_PLUGIN_DIR names a file-system mirror of providers; without it `terraform init` fetches as usual.
 

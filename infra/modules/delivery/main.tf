@@ -77,6 +77,7 @@ resource "aws_iam_openid_connect_provider" "github" {
 }
 
 resource "aws_iam_role" "push" {
+  # checkov:skip=CKV_AWS_393: The check does not know the subject with numbers (owner@id/repository@id).
   name                 = "${var.cluster_name}-push"
   description          = "GitHub Actions: pushes images"
   assume_role_policy   = local.trust.push
@@ -92,6 +93,7 @@ resource "aws_iam_role_policy" "push" {
 }
 
 resource "aws_iam_role" "deploy" {
+  # checkov:skip=CKV_AWS_393: The check does not know the subject with numbers (owner@id/repository@id).
   name                 = "${var.cluster_name}-deploy"
   description          = "GitHub Actions: deploys to ${var.cluster_name}"
   assume_role_policy   = local.trust.deploy
