@@ -9,6 +9,7 @@
 ARG BUILD_IMAGE=rust:1.95.0-slim-bookworm
 ARG BASE_IMAGE=scratch
 
+# checkov:skip=CKV_DOCKER_7: the tag stands in BUILD_IMAGE, which checkov does not look into
 FROM ${BUILD_IMAGE} AS chef
 RUN cargo install --locked cargo-chef@0.1.78 cargo-auditable@0.7.7
 WORKDIR /src
