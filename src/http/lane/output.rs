@@ -8,8 +8,7 @@ use crate::http::reply::Reply;
 use crate::http::worker::DateLine;
 
 /// From this length on, in bytes, a body is sent from the snapshot's memory by a vectored write; below it is copied behind
-/// its head. A second element of a vector costs the kernel about as much as copying this many bytes
-/// (`loadtest/compare --cases body-sizes`).
+/// its head, so that one piece is written.
 pub const BODY_SHARED_MIN: usize = 16 << 10;
 
 /// Slices that one vectored write takes at the most.
