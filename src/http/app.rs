@@ -1,4 +1,4 @@
-//! The actix-web application: carries requests to [`Site::respond`] and replies back.
+//! The actix-web application: carries requests to [`Site::respond`](super::answer::Site::respond) and replies back.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
