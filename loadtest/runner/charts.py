@@ -4,7 +4,7 @@ import math
 
 from comparison.chart import picture
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 300, 60, 20, 40, 40
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 310, 60, 20, 52, 40
 SHARES = (("p50", "50 %"), ("p90", "90 %"), ("p99", "99 %"), ("p999", "99.9 %"), ("p9999", "99.99 %"), ("max", "max"))
 
 
@@ -48,7 +48,7 @@ def latency(results):
     parts = [line("second", [(x[name], y(sent[name])) for name, _ in SHARES])]
     parts += [line("first", [(x[name], y(corrected[name])) for name, _ in SHARES])]
     parts += [f'<path class="line bound" d="M{x[name] - step / 3:.1f} {y(bound):.1f}h{step * 2 / 3:.1f}"/>' for name, bound in bounds.items()]
-    parts += [legend(330, "first", "from when it was due"), legend(490, "second", "from when it was sent"), legend(650, "bound", "objective")]
+    parts += [legend(330, "first", "from when it was due"), legend(500, "second", "from when it was sent"), legend(666, "bound", "objective")]
     return frame(f"{results['scenario']}: latency", marks, parts)
 
 

@@ -6,8 +6,9 @@ from collections import Counter
 from .scenario import LATENCIES
 
 SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999, "p9999": 0.9999, "max": 1}
-# Of the planned requests, the share that must have been sent for a rate to have been held.
-HELD_SHARE = 0.99
+# A rate has been held if no more than so large a share of the planned requests was not sent, or than are due in so short a
+# time: vegeta stops at the end, also where it is late by a moment.
+UNSENT_SHARE, UNSENT_SECONDS = 0.01, 0.1
 
 
 def percentile(ordered, share):
@@ -65,7 +66,7 @@ def stage(one):
         "planned": one.planned,
         "sent": one.sent,
         "failed": one.failed,
-        "is_held": one.planned is None or one.sent >= HELD_SHARE * one.planned,
+        "is_held": one.planned is None or one.planned - one.sent <= max(UNSENT_SHARE * one.planned, UNSENT_SECONDS * one.rate),
         "latency_ms": percentiles(due_to_end(one)),
     }
 
