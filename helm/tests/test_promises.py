@@ -65,6 +65,14 @@ class Pod(unittest.TestCase):
         self.assertNotIn("replicas", one(render(environment="prod"), "Deployment")["spec"])
         self.assertEqual(one(render(), "Deployment")["spec"]["replicas"], 2)
 
+    def test_the_rate_of_requests_is_that_of_users_over_the_window(self):
+        keda = {"enabled": True, "prometheusAddress": "http://prometheus:9090", "rateWindow": "20s"}
+        (trigger,) = one(render({"keda": keda}), "ScaledObject")["spec"]["triggers"]
+        query = trigger["metadata"]["query"]
+        self.assertTrue(query.startswith('sum(rate(http_requests_total{namespace="web",job="janus",route!~"'), query)
+        self.assertTrue(query.endswith('"}[20s]))'), query)
+        self.assertIn("/readyz", query)
+
     def test_settings_roll_the_pods_and_data_does_not(self):
         def annotations(*values):
             return one(render(*values), "Deployment")["spec"]["template"]["metadata"]["annotations"]

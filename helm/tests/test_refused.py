@@ -32,6 +32,7 @@ class Refusals(unittest.TestCase):
         self.check({"replicas": "two"}, "/replicas")
         self.check({"service": {"type": "NodePort"}}, "/service/type")
         self.check({"image": {"digest": "latest"}}, "/image/digest")
+        self.check({"keda": {"rateWindow": "two minutes"}}, "/keda/rateWindow")
         self.check({"networkPolicy": {"loadBalancerCIDRs": ["10.0.0.1"]}}, "/networkPolicy/loadBalancerCIDRs")
         self.check({"prometheusRule": {"slo": {"latencySeconds": "0.003"}}}, "/prometheusRule/slo/latencySeconds")
         self.check({"prometheusRule": {"slo": {"availabilityPercent": 100}}}, "/prometheusRule/slo/availabilityPercent")
