@@ -155,6 +155,26 @@ class Drain(unittest.TestCase):
         self.assertEqual(notes["ssl-ports"], str(service["spec"]["ports"][0]["port"]))
 
 
+class Route(unittest.TestCase):
+    """Who gets how many of the requests."""
+
+    def check(self, canary, backends):
+        """The Services of the route, each with its weight."""
+        route = {"enabled": True, "parentRefs": [{"name": "public"}], "canary": canary}
+        (rule,) = one(render({"httpRoute": route}), "HTTPRoute")["spec"]["rules"]
+        found = {each["name"]: each.get("weight") for each in rule["backendRefs"]}
+        self.assertEqual(found, backends)
+        self.assertEqual({each["port"] for each in rule["backendRefs"]}, {80})
+
+    def test_it_is_the_releases_alone(self):
+        self.check({}, {"janus": None})
+
+    def test_a_canary_gets_its_share_and_the_release_the_rest(self):
+        self.check({"service": "janus-canary", "weight": 10}, {"janus": 90, "janus-canary": 10})
+        self.check({"service": "janus-canary"}, {"janus": 100, "janus-canary": 0})
+        self.check({"service": "janus-canary", "weight": 100}, {"janus": 0, "janus-canary": 100})
+
+
 class Policy(unittest.TestCase):
     """No network plugin stands behind these tests: they read the rules."""
 

@@ -64,6 +64,11 @@ class Refusals(unittest.TestCase):
         self.check({"ingress": {"enabled": True}}, "ingress.hosts")
         self.check({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs")
 
+    def test_a_canary_that_is_none(self):
+        self.check({"httpRoute": {"canary": {"weight": 10}}}, "httpRoute.canary", "10 per cent", "canary.service")
+        self.check({"httpRoute": {"canary": {"service": "janus"}}}, "httpRoute.canary.service", "this release's own")
+        self.check({"httpRoute": {"canary": {"service": "other", "weight": 101}}}, "/httpRoute/canary/weight")
+
     def test_ports_that_are_one(self):
         self.check({"ports": {"admin": 8080}}, "ports.http and ports.admin", "8080")
 
