@@ -1,15 +1,16 @@
-# What the steps are written with. Sourced by helm/e2e/steps.
-# shellcheck shell=bash
+# What the steps are written with. Sourced by helm/e2e/steps and demo/lib.sh, which have set
+#   ns      the namespace of the release, which is called janus
+#   work    a folder for logs and results, with the data in items.json
+#   values  the options of Helm that name the chart's values
+# shellcheck shell=bash disable=SC2154
 
 # shellcheck source=loadtest/verdict.sh
 . loadtest/verdict.sh
-ns=janus-e2e
-work=$JANUS_E2E_WORK
 pods=app.kubernetes.io/instance=janus,app.kubernetes.io/component=server
-service=http://janus.$ns.svc.cluster.local.
+service() { printf "http://janus.%s.svc.cluster.local." "$ns"; }
 
 die() {
-  printf 'helm/e2e: not as it is to be: %s\n' "$*" >&2
+  printf '%s: not as it is to be: %s\n' "$0" "$*" >&2
   exit 1
 }
 
@@ -42,9 +43,9 @@ eventually() {
   done
 }
 
-# deploy HELM-OPTION...: the chart with helm/e2e/values.yaml, until it is ready.
+# deploy HELM-OPTION...: the chart with the values, until it is ready.
 deploy() {
-  helm upgrade janus helm/janus --install --namespace "$ns" --values helm/e2e/values.yaml \
+  helm upgrade janus helm/janus --install --namespace "$ns" "${values[@]}" \
     --set-file "data.content=$work/items.json" --rollback-on-failure --wait --timeout 120s "$@" > "$work/helm.log" 2>&1 ||
     die "helm upgrade: $(cat "$work/helm.log")"
   settle
@@ -81,7 +82,13 @@ get() { in_client /busybox wget -q -O - "$@"; }
 # header NAME URL
 header() { in_client /busybox wget -S -O /dev/null "$2" 2>&1 | sed -n "s/^ *$1: //Ip"; }
 
-targets() { printf 'GET %s/items\nGET %s/items/1\n' "$service" "$service"; }
+# reload TOKEN ADDRESS: asks a pod to reload; the status. The token comes by standard input, not by the command line.
+reload() {
+  printf 'POST /-/reload HTTP/1.1\r\nHost: janus\r\nAuthorization: Bearer %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n' "$1" |
+    k exec -i client -- /busybox nc "$2" 9090 | sed -n '1s/^HTTP\/1.1 \([0-9]*\).*/\1/p'
+}
+
+targets() { printf 'GET %s/items\nGET %s/items/1\n' "$(service)" "$(service)"; }
 
 # The Service answers as if nothing had happened: the nodes have learned of the pods that came and went before.
 is_calm() {
