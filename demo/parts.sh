@@ -7,7 +7,7 @@ needs() {
   local part
   for part; do
     (
-      exec 8> "$state/$part.lock"
+      exec 8> "$state/.$part.lock"
       flock 8
       # What goes on running must not keep the lock.
       "up_$part" 8>&-
@@ -75,7 +75,7 @@ addon() {
   [[ -n ${JANUS_ADDONS_RECIPE:-} ]] || die 'JANUS_ADDONS_RECIPE is to be a folder that brings operators up; demo/lib.sh says more'
   needs cluster
   # One at a time: they share files.
-  flock "$state/addons.lock" "$JANUS_ADDONS_RECIPE/up" "$1" > /dev/null
+  flock "$state/.addon.lock" "$JANUS_ADDONS_RECIPE/up" "$1" > /dev/null
 }
 
 # Prometheus and Alertmanager, by their operator.
@@ -124,21 +124,23 @@ providers() {
 
 # pages: how to look at what runs.
 pages() {
-  local monitoring
+  local monitoring=monitoring
   title 'It stays up. To look at it:'
+  needs cluster
   page Janus "$ns" janus 80 /items
   page "Janus's metrics" "$ns" janus-admin 9090 /metrics
-  monitoring=$(kubectl get prometheus -A -o jsonpath='{.items[0].metadata.namespace}')
+  cluster_is_ours || monitoring=$(kubectl get prometheus -A -o jsonpath='{.items[0].metadata.namespace}')
   page 'Prometheus, its targets' "$monitoring" prometheus-operated 9090 /api/v1/targets
   page 'Prometheus, its alerts' "$monitoring" prometheus-operated 9090 /api/v1/alerts
   page 'Alertmanager' "$monitoring" alertmanager-operated 9093 /api/v2/alerts
   printf '  %-26s demo/inside kubectl get pods --all-namespaces\n' 'the cluster'
   printf '  %-26s demo/down\n' 'to take all of it down'
 }
-# page WHAT NAMESPACE SERVICE PORT PATH
+# page WHAT NAMESPACE SERVICE PORT PATH: if it is there by now.
 page() {
   local address
-  address=$(kubectl -n "$2" get service "$3" -o jsonpath='{.spec.clusterIP}')
+  address=$(kubectl -n "$2" get service "$3" --ignore-not-found -o jsonpath='{.spec.clusterIP}')
+  [[ -n $address ]] || return 0
   # A Service without an address of its own has those of its pods.
   if [[ $address == None ]]; then
     address=$(kubectl -n "$2" get endpointslices -l "kubernetes.io/service-name=$3" -o jsonpath='{.items[0].endpoints[0].addresses[0]}')
