@@ -74,8 +74,8 @@ addon() {
   fi
   [[ -n ${JANUS_ADDONS_RECIPE:-} ]] || die 'JANUS_ADDONS_RECIPE is to be a folder that brings operators up; demo/lib.sh says more'
   needs cluster
-  # One at a time: they share files.
-  flock "$state/.addon.lock" "$JANUS_ADDONS_RECIPE/up" "$1" > /dev/null
+  # One at a time: they share files. What goes on running must not keep the lock.
+  flock --close "$state/.addon.lock" "$JANUS_ADDONS_RECIPE/up" "$1" > /dev/null
 }
 
 # Prometheus and Alertmanager, by their operator.

@@ -36,6 +36,8 @@ class Refusals(unittest.TestCase):
         self.check({"networkPolicy": {"loadBalancerCIDRs": ["10.0.0.1"]}}, "/networkPolicy/loadBalancerCIDRs")
         self.check({"prometheusRule": {"slo": {"latencySeconds": "0.003"}}}, "/prometheusRule/slo/latencySeconds")
         self.check({"prometheusRule": {"slo": {"availabilityPercent": 100}}}, "/prometheusRule/slo/availabilityPercent")
+        self.check({"prometheusRule": {"for": {"JanusAbsent": "soon"}}}, "/prometheusRule/for/JanusAbsent")
+        self.check({"prometheusRule": {"for": {"JanusDown": "5m"}}}, "/prometheusRule/for", "JanusDown")
 
     def test_a_disruption_budget_that_blocks_drains(self):
         for none in (0, "0%"):
