@@ -1,9 +1,9 @@
-# What the steps are written with. Sourced by helm/e2e/steps.
+# What the steps are written with. Sourced by helm/e2e/steps and docs/tests/incidents.sh.
 # shellcheck shell=bash
 
 # shellcheck source=loadtest/verdict.sh
 . loadtest/verdict.sh
-ns=janus-e2e
+ns=${JANUS_E2E_NAMESPACE:-janus-e2e}
 work=$JANUS_E2E_WORK
 pods=app.kubernetes.io/instance=janus,app.kubernetes.io/component=server
 service=http://janus.$ns.svc.cluster.local.
@@ -42,6 +42,15 @@ eventually() {
   done
 }
 
+# import_images: brings what helm/e2e/run has built to the cluster.
+import_images() {
+  local name id archive
+  while read -r name id archive; do
+    $JANUS_E2E_IMPORT "$archive" < /dev/null > /dev/null
+    saw "$name imported, $id"
+  done < "$work/images"
+}
+
 # deploy HELM-OPTION...: the chart with helm/e2e/values.yaml, until it is ready.
 deploy() {
   helm upgrade janus helm/janus --install --namespace "$ns" --values helm/e2e/values.yaml \
@@ -76,10 +85,23 @@ on_each() {
   for address in $(addresses); do printf '%s\n' "$("$@" "$address")"; done | sort -u
 }
 
+# Data is looked for rather than waited for: when the kubelet brings it is the kubelet's affair.
+items() { get "http://$1:8080/items"; }
+serves() { [[ $(on_each items) == "$(cat "$1")" ]]; }
+last_reload() { get "http://$1:9090/metrics" | grep '^janus_last_reload_successful '; }
+failure_shows() { [[ $(on_each last_reload) == 'janus_last_reload_successful 0' ]]; }
+
 in_client() { k exec client -- "$@"; }
 get() { in_client /busybox wget -q -O - "$@"; }
 # header NAME URL
 header() { in_client /busybox wget -S -O /dev/null "$2" 2>&1 | sed -n "s/^ *$1: //Ip"; }
+
+# reload TOKEN ADDRESS: asks a pod to reload; the status. The token comes by standard input, not by the command line.
+reload() {
+  printf 'POST /-/reload HTTP/1.1\r\nHost: janus\r\nAuthorization: Bearer %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n' "$1" |
+    k exec -i client -- /busybox nc "$2" 9090 | sed -n '1s/^HTTP\/1.1 \([0-9]*\).*/\1/p'
+}
+reloads_with() { [[ $(on_each reload "$1") == "$2" ]]; }
 
 targets() { printf 'GET %s/items\nGET %s/items/1\n' "$service" "$service"; }
 
