@@ -39,6 +39,12 @@ class Refusals(unittest.TestCase):
         self.check({"prometheusRule": {"for": {"JanusAbsent": "soon"}}}, "/prometheusRule/for/JanusAbsent")
         self.check({"prometheusRule": {"for": {"JanusDown": "5m"}}}, "/prometheusRule/for", "JanusDown")
 
+    def test_durations_that_the_operator_would_spell_anew(self):
+        for written in ("15m", "1h", "90m0s", "90s", "0m5s", "1d"):
+            self.check({"externalSecret": {"refreshInterval": written}}, "/externalSecret/refreshInterval")
+        for written in ("15m0s", "1h0m0s", "5s", "0s"):
+            render({"externalSecret": {"refreshInterval": written}})
+
     def test_a_disruption_budget_that_blocks_drains(self):
         for none in (0, "0%"):
             self.check({"podDisruptionBudget": {"maxUnavailable": none}}, "would block every drain", environment="prod")
