@@ -95,12 +95,9 @@ class Replay(unittest.TestCase):
     def replayed(self, *arguments, workflow):
         with tempfile.TemporaryDirectory() as place:
             root = Path(place)
-            (root / "scripts").mkdir()
-            (root / ".github" / "workflows").mkdir(parents=True)
-            (root / "scripts" / "replay").write_text((ROOT / "scripts" / "replay").read_text(encoding="utf-8"), encoding="utf-8")
-            (root / ".github" / "workflows" / "w.yml").write_text(workflow, encoding="utf-8")
-            ended = subprocess.run([sys.executable, root / "scripts" / "replay", *arguments], text=True, check=False,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            placed(root, ".github/workflows/w.yml", workflow)
+            replay = placed(root, "scripts/replay", (ROOT / "scripts/replay").read_text(encoding="utf-8"))
+            ended = run(sys.executable, replay, *arguments)
             return ended.returncode, ended.stdout
 
     WORKFLOW = """
@@ -153,6 +150,71 @@ jobs:
     def test_wrong_names(self):
         self.assertIn("there is no workflow x; there are w", self.replayed("x", workflow=self.WORKFLOW)[1])
         self.assertIn("w has no job third; it has second, first", self.replayed("w", "third", workflow=self.WORKFLOW)[1])
+
+
+class Gates(unittest.TestCase):
+    """What scripts/gates makes of what both gates say; that they say the right thing is benches/gate-test's affair."""
+
+    def test_verdicts(self):
+        with tempfile.TemporaryDirectory() as place:
+            root = Path(place)
+            placed(root, "scripts/gates", (ROOT / "scripts/gates").read_text(encoding="utf-8"))
+            for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "base"], ["commit", "-q", "--allow-empty", "-m", "head"]):
+                run("git", "-c", "user.name=n", "-c", "user.email=e", *command, cwd=root, check=True)
+            for instructions, wall, code, words in [
+                (0, 0, 0, ["| Instructions, beside the committed baseline | holds |", "with control | holds |"]),
+                (1, 0, 1, ["baseline | **does not hold** |"]),
+                (0, 1, 1, ["control | **does not hold** |"]),
+                (0, 3, 0, ["control | no verdict: the machine is too noisy |"]),
+                (1, 3, 1, ["baseline | **does not hold** |", "no verdict"]),
+                (2, 0, 2, ["baseline | **could not be measured** |"]),
+                (0, 2, 2, ["control | **could not be measured** |"]),
+            ]:
+                with self.subTest(instructions=instructions, wall=wall):
+                    placed(root, "benches/icount/run", f"#!/bin/sh\necho counted\nexit {instructions}\n")
+                    placed(root, "benches/gate", f"#!/bin/sh\necho timed $1\nexit {wall}\n")
+                    ended = run(root / "scripts/gates", "--rounds=2", cwd=root)
+                    self.assertEqual(ended.returncode, code, ended.stdout)
+                    self.assertEqual("::warning::" in ended.stdout, wall == 3)
+                    report = (root / "target/gates/report.md").read_text(encoding="utf-8")
+                    for each in [*words, "counted\n", "timed --rounds=2\n"]:
+                        self.assertIn(each, report)
+
+
+class Version(unittest.TestCase):
+    """scripts/follow-version, in a copy of this repository whose version was raised."""
+
+    def test_all_that_repeats_it_follows(self):
+        with tempfile.TemporaryDirectory() as place:
+            root = Path(place)
+            files = run("git", "ls-files", "-z", cwd=ROOT, check=True).stdout.split("\0")[:-1]
+            run("tar", "--null", "--files-from=-", "-cf", root / "copy.tar", cwd=ROOT, check=True, input="\0".join(files))
+            run("tar", "-xf", "copy.tar", cwd=root, check=True)
+            self.assertEqual(run(root / "scripts/follow-version", "--check").returncode, 0)
+            manifest = root / "Cargo.toml"
+            manifest.write_text(re.sub(r'^version = ".*"', 'version = "9.8.7"', manifest.read_text(encoding="utf-8"), count=1, flags=re.M),
+                                encoding="utf-8")
+            before = run(root / "scripts/follow-version", "--check")
+            self.assertEqual(before.returncode, 1)
+            for each in ("Chart.yaml's version", "Chart.yaml's appVersion", "fuzz/Cargo.lock", "benches/icount/Cargo.lock"):
+                self.assertIn(each, before.stdout)
+            ended = run(root / "scripts/follow-version")
+            self.assertEqual(ended.returncode, 0, ended.stdout)
+            after = run(root / "scripts/follow-version", "--check")
+            self.assertEqual(after.returncode, 0, after.stdout)
+            self.assertIn('app.kubernetes.io/version: "9.8.7"', (root / "helm/tests/golden/prod.yaml").read_text(encoding="utf-8"))
+
+
+def run(*command, **options):
+    return subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **{"check": False} | options)
+
+
+def placed(root, name, text):
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o755)
+    return path
 
 
 if __name__ == "__main__":
