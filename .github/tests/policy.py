@@ -1,4 +1,4 @@
-"""What workflows here must keep to. Each rule takes the repository as it was read and yields what is wrong, in a sentence."""
+"""What workflows must keep to. Each rule takes the repository as it was read, and yields what is wrong, in a sentence."""
 
 import functools
 import json
@@ -31,8 +31,8 @@ class Repository:
         def texts(pattern):
             return {str(path.relative_to(root)): path.read_text(encoding="utf-8") for path in sorted(root.glob(pattern))}
 
-        folders = [root / name for name in FOLDERS.split("|")]
-        executable = [path for folder in folders for path in folder.rglob("*") if path.is_file() and path.stat().st_mode & 0o100]
+        files = [path for name in FOLDERS.split("|") for path in (root / name).rglob("*") if path.is_file()]
+        executable = [path for path in files if path.stat().st_mode & 0o100]
         return cls(
             workflows={Path(path).stem: text for path, text in texts(".github/workflows/*.yml").items()},
             actions=texts(".github/actions/*/action.yml"),
@@ -128,7 +128,8 @@ def runs_are_bounded(repository):
 def checkouts_keep_no_credentials(repository):
     for where, _, _, job in repository.jobs():
         for step in job.get("steps", []):
-            if step.get("uses", "").startswith("actions/checkout@") and step.get("with", {}).get("persist-credentials") is not False:
+            is_checkout = step.get("uses", "").startswith("actions/checkout@")
+            if is_checkout and step.get("with", {}).get("persist-credentials") is not False:
                 yield f"{where}: a checkout without persist-credentials: false"
 
 
@@ -152,7 +153,8 @@ def deploying(job):
 def nothing_deploys_before_the_load_test(repository):
     for where, workflow, name, job in repository.jobs():
         takes_role = any(each in repository.environments for each in environments(repository, workflow, job))
-        only_removes = all(re.match(r"scripts/(cluster-login|preview (down|sweep)) |mkdir |gh pr list ", run) for run in runs(job))
+        harmless = r"scripts/(cluster-login|preview (down|sweep)) |mkdir |gh pr list "
+        only_removes = all(re.match(harmless, run) for run in runs(job))
         if deploying(job) and not takes_role:
             yield f"{where}: deploys without an environment"
         if takes_role and not only_removes:
@@ -190,7 +192,8 @@ def environments_are_those_of_the_infrastructure(repository):
     for role, expression in wanted.items():
         if not re.search(rf"{role}_environment += {re.escape(expression)}\n", repository.delivery_module):
             yield f"infra/modules/environment: {role}_environment is not {expression}, which the workflows go by"
-    trusted = {f"{each}-images": "push" for each in repository.environments} | {each: "deploy" for each in repository.environments}
+    trusted = {each: "deploy" for each in repository.environments}
+    trusted |= {f"{each}-images": "push" for each in repository.environments}
     for where, workflow, _, job in repository.jobs():
         roles = set(re.findall(r"\.(push|deploy)_role_arn\.value", str(job)))
         names = environments(repository, workflow, job)
@@ -267,7 +270,8 @@ def problems(repository):
 def renovated(root):
     """What the custom managers of renovate.json find: (file, name, version)."""
     managers = json.loads((root / "renovate.json").read_text(encoding="utf-8"))["customManagers"]
-    files = [str(path.relative_to(root)) for folder in ("scripts", "infra", ".github/workflows", ".") for path in (root / folder).iterdir() if path.is_file()]
+    folders = [root / name for name in ("scripts", "infra", ".github/workflows", ".")]
+    files = [str(path.relative_to(root)) for folder in folders for path in folder.iterdir() if path.is_file()]
     for manager in managers:
         for name in files:
             if not any(re.search(pattern[1:-1], name) for pattern in manager["managerFilePatterns"]):
