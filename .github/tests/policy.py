@@ -133,6 +133,15 @@ def checkouts_keep_no_credentials(repository):
                 yield f"{where}: a checkout without persist-credentials: false"
 
 
+def pipes_may_not_hide_a_failure(repository):
+    for name, workflow in repository.parsed().items():
+        if workflow.get("defaults") != {"run": {"shell": "bash"}}:
+            yield f"{name}: the shell is not named bash, and GitHub runs an unnamed one without pipefail"
+    for where, _, _, job in repository.jobs():
+        if "defaults" in job or any("shell" in step for step in job.get("steps", [])):
+            yield f"{where}: a shell of its own"
+
+
 def shell_is_thin(repository):
     for where, _, _, job in repository.jobs():
         for run in runs(job):
@@ -257,9 +266,9 @@ def outputs_reach_github(repository):
 
 
 RULES = [
-    actions_are_pinned, permissions_are_read_only, runs_are_bounded, checkouts_keep_no_credentials, shell_is_thin,
-    nothing_deploys_before_the_load_test, forks_get_nothing, environments_are_those_of_the_infrastructure,
-    callers_give_what_is_asked, settings_are_documented, outputs_reach_github,
+    actions_are_pinned, permissions_are_read_only, runs_are_bounded, checkouts_keep_no_credentials,
+    pipes_may_not_hide_a_failure, shell_is_thin, nothing_deploys_before_the_load_test, forks_get_nothing,
+    environments_are_those_of_the_infrastructure, callers_give_what_is_asked, settings_are_documented, outputs_reach_github,
 ]
 
 

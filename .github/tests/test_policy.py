@@ -34,6 +34,7 @@ class Policy(unittest.TestCase):
             ("not pinned", "ci", f"{checkout} # v7.0.1", checkout),
             ("and not contents: read", "ci", "permissions:\n  contents: read", "permissions: write-all"),
             ("no concurrency group", "release", "concurrency:\n  group: release\n  cancel-in-progress: false\n", ""),
+            ("without pipefail", "preview", "    shell: bash\n", "    shell: sh\n"),
             ("no timeout-minutes", "ci", "    timeout-minutes: 20\n", ""),
             ("persist-credentials", "ci", "        with:\n          persist-credentials: false\n", ""),
             ("should be in the repository", "ci", "- run: scripts/msrv", "- run: |\n          a\n          b\n          c"),

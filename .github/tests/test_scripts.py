@@ -55,6 +55,11 @@ jobs:
   broken:
     needs: second
     steps: [{run: "false; echo went on"}]
+  piped:
+    defaults: {run: {shell: bash}}
+    steps: [{run: "false | true"}]
+  unnamed:
+    steps: [{run: "false | true"}]
 """
 
     def test_order_matrix_environment_and_what_is_left_out(self):
@@ -74,6 +79,10 @@ jobs:
         self.assertEqual(code, 1)
         self.assertIn("failed with 1", said)
         self.assertNotIn("\nwent on", said)
+
+    def test_pipes_fail_where_they_do_on_github(self):
+        self.assertEqual(self.replayed("w", "piped", workflow=self.WORKFLOW)[0], 1)
+        self.assertEqual(self.replayed("w", "unnamed", workflow=self.WORKFLOW)[0], 0)
 
     def test_list_runs_nothing(self):
         code, said = self.replayed("--list", "w", workflow=self.WORKFLOW)
