@@ -16,6 +16,8 @@ RELOAD_SECONDS_MAX = 30
 SLOW_BYTES_MIN = 1 << 20
 # How a slow client goes about it.
 READ_BYTES, WRITE_BYTES, PAUSE_SECONDS = 1024, 1, 0.2
+# They come one after the other: all at once they would be a spike, which is another scenario.
+ARRIVAL_SECONDS, CONNECT_SECONDS_MAX = 0.02, 30
 
 
 class WrongUse(Exception):
@@ -128,7 +130,12 @@ class SlowClients:
         self.length = int(ask_once(goal, slow.path, "HEAD").headers.get("content-length", 0))
 
     def __enter__(self):
+        """Begins, and waits for all of them to be there."""
         self.thread.start()
+        wanted = self.slow.readers + self.slow.writers
+        end = time.monotonic() + CONNECT_SECONDS_MAX + wanted * ARRIVAL_SECONDS
+        while sum(self.open.values()) < wanted and time.monotonic() < end:
+            time.sleep(0.1)
         return self
 
     def __exit__(self, *_):
@@ -137,16 +144,16 @@ class SlowClients:
 
     def run(self):
         asyncio.set_event_loop(self.loop)
-        clients = [self.again("readers", self.read) for _ in range(self.slow.readers)]
-        clients += [self.again("writers", self.write) for _ in range(self.slow.writers)]
-        tasks = [self.loop.create_task(client) for client in clients]
+        kinds = [("readers", self.read)] * self.slow.readers + [("writers", self.write)] * self.slow.writers
+        tasks = [self.loop.create_task(self.again(*kind, place)) for place, kind in enumerate(kinds)]
         self.loop.run_forever()
         for task in tasks:
             task.cancel()
         self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         self.loop.close()
 
-    async def again(self, kind, use):
+    async def again(self, kind, use, place):
+        await asyncio.sleep(place * ARRIVAL_SECONDS)
         while True:
             try:
                 reader, writer = await self.connect()

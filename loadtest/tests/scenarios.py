@@ -55,6 +55,15 @@ def objectives(done):
     return {one["name"]: one["verdict"] for one in done.result["objectives"]}
 
 
+def members(value):
+    """The names of all members, at any depth; statuses are data."""
+    if isinstance(value, list):
+        return set().union(*map(members, value))
+    if not isinstance(value, dict):
+        return set()
+    return set(value).union(*(members(inner) for name, inner in value.items() if name != "statuses"))
+
+
 class Case(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -250,6 +259,12 @@ class Scenarios(Case):
         self.assertEqual(statuses["item"], ["200"])
         self.assertEqual(statuses["item-conditional"], ["304"])
         self.assertEqual(statuses["item-absent"], ["404"])
+
+    def test_every_member_of_the_result_is_documented(self):
+        text = (ROOT / "docs" / "load-tests.md").read_text()
+        result = self.small("slow-clients", "--scale", 0.1)
+        for name in members(result) | {"done", "of_new_data", "unmeasured"}:
+            self.assertIn(f"`{name}`", text)
 
     def test_saturation(self):
         self.assertGreater(self.small("saturation")["requests"]["per_second"], 1000)
