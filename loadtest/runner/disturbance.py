@@ -87,7 +87,8 @@ class Reloader:
         if self.admin:
             answer = ask_once(self.admin, "/-/reload", "POST", {"Authorization": f"Bearer {self.token}"})
             if answer.status != 200:
-                raise Unreachable(f"POST {self.admin.url}/-/reload answered {answer.status}: {answer.body.decode(errors='replace')}")
+                said = answer.body.decode(errors="replace")
+                raise Unreachable(f"POST {self.admin.url}/-/reload answered {answer.status}: {said}")
         end = time.monotonic() + RELOAD_SECONDS_MAX
         while self.data and self.tag() == before:
             if time.monotonic() > end:
@@ -208,10 +209,15 @@ class SlowClients:
         troubles = []
         if self.slow.readers and self.length < SLOW_BYTES_MIN:
             troubles.append(
-                f"{self.slow.path} has {self.length:,} bytes, which fit into buffers, so that no reader is slow to the server: "
-                f"serve a collection of at least {SLOW_BYTES_MIN:,}"
+                f"{self.slow.path} has {self.length:,} bytes, which fit into buffers, so that no reader is slow to the "
+                f"server: serve a collection of at least {SLOW_BYTES_MIN:,}"
             )
         for kind, wanted in (("readers", self.slow.readers), ("writers", self.slow.writers)):
             if self.most[kind] < wanted:
                 troubles.append(f"of {wanted} slow {kind} only {self.most[kind]} were connected at once")
-        return {"readers_max": self.most["readers"], "writers_max": self.most["writers"], "cut_off": self.cut_off, "troubles": troubles}
+        return {
+            "readers_max": self.most["readers"],
+            "writers_max": self.most["writers"],
+            "cut_off": self.cut_off,
+            "troubles": troubles,
+        }
