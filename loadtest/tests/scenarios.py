@@ -241,10 +241,12 @@ class Scenarios(Case):
         return done.result
 
     def test_all_have_a_goal_and_are_listed(self):
+        documented = (ROOT / "docs" / "load-tests.md").read_text()
         listed = subprocess.run([ROOT / "loadtest" / "run", "--list"], capture_output=True, text=True, check=True).stdout
         self.assertEqual([line.split()[0] for line in listed.splitlines()], scenario.names())
         for name in scenario.names():
             self.assertIn(scenario.read(name).goal, listed)
+            self.assertIn(f"| `{name}` | {scenario.read(name).goal} |", documented)
 
     def test_steady_ramp_spike_soak(self):
         for name in ("steady", "ramp", "spike", "soak"):
