@@ -1,7 +1,9 @@
 # What the runbook tells of, brought about: each function is named by a block of docs/runbook.md and called before it.
 # Sourced by docs/tests/runbook and, for each incident, by docs/tests/commands.py.
 # shellcheck shell=bash
-export JANUS_E2E_NAMESPACE=janus
+ns=janus
+work=$JANUS_E2E_WORK
+values=(--values helm/e2e/values.yaml)
 # shellcheck source=helm/e2e/lib.sh
 . helm/e2e/lib.sh
 

@@ -1,15 +1,17 @@
-# What the steps are written with. Sourced by helm/e2e/steps and docs/tests/incidents.sh.
-# shellcheck shell=bash
+# What the steps are written with. Sourced by helm/e2e/steps, demo/lib.sh and docs/tests/incidents.sh, which
+# have set
+#   ns      the namespace of the release, which is called janus
+#   work    a folder for logs and results, with the data in items.json
+#   values  the options of Helm that name the chart's values
+# shellcheck shell=bash disable=SC2154
 
 # shellcheck source=loadtest/verdict.sh
 . loadtest/verdict.sh
-ns=${JANUS_E2E_NAMESPACE:-janus-e2e}
-work=$JANUS_E2E_WORK
 pods=app.kubernetes.io/instance=janus,app.kubernetes.io/component=server
-service=http://janus.$ns.svc.cluster.local.
+service() { printf "http://janus.%s.svc.cluster.local." "$ns"; }
 
 die() {
-  printf 'helm/e2e: not as it is to be: %s\n' "$*" >&2
+  printf '%s: not as it is to be: %s\n' "$0" "$*" >&2
   exit 1
 }
 
@@ -42,18 +44,9 @@ eventually() {
   done
 }
 
-# import_images: brings what helm/e2e/run has built to the cluster.
-import_images() {
-  local name id archive
-  while read -r name id archive; do
-    $JANUS_E2E_IMPORT "$archive" < /dev/null > /dev/null
-    saw "$name imported, $id"
-  done < "$work/images"
-}
-
-# deploy HELM-OPTION...: the chart with helm/e2e/values.yaml, until it is ready.
+# deploy HELM-OPTION...: the chart with the values, until it is ready.
 deploy() {
-  helm upgrade janus helm/janus --install --namespace "$ns" --values helm/e2e/values.yaml \
+  helm upgrade janus helm/janus --install --namespace "$ns" "${values[@]}" \
     --set-file "data.content=$work/items.json" --rollback-on-failure --wait --timeout 120s "$@" > "$work/helm.log" 2>&1 ||
     die "helm upgrade: $(cat "$work/helm.log")"
   settle
@@ -85,12 +78,6 @@ on_each() {
   for address in $(addresses); do printf '%s\n' "$("$@" "$address")"; done | sort -u
 }
 
-# Data is looked for rather than waited for: when the kubelet brings it is the kubelet's affair.
-items() { get "http://$1:8080/items"; }
-serves() { [[ $(on_each items) == "$(cat "$1")" ]]; }
-last_reload() { get "http://$1:9090/metrics" | grep '^janus_last_reload_successful '; }
-failure_shows() { [[ $(on_each last_reload) == 'janus_last_reload_successful 0' ]]; }
-
 in_client() { k exec client -- "$@"; }
 get() { in_client /busybox wget -q -O - "$@"; }
 # header NAME URL
@@ -101,9 +88,13 @@ reload() {
   printf 'POST /-/reload HTTP/1.1\r\nHost: janus\r\nAuthorization: Bearer %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n' "$1" |
     k exec -i client -- /busybox nc "$2" 9090 | sed -n '1s/^HTTP\/1.1 \([0-9]*\).*/\1/p'
 }
-reloads_with() { [[ $(on_each reload "$1") == "$2" ]]; }
 
-targets() { printf 'GET %s/items\nGET %s/items/1\n' "$service" "$service"; }
+# Data is looked for rather than waited for: when the kubelet brings it is the kubelet's affair.
+items() { get "http://$1:8080/items"; }
+last_reload() { get "http://$1:9090/metrics" | grep '^janus_last_reload_successful '; }
+failure_shows() { [[ $(on_each last_reload) == 'janus_last_reload_successful 0' ]]; }
+
+targets() { printf 'GET %s/items\nGET %s/items/1\n' "$(service)" "$(service)"; }
 
 # The Service answers as if nothing had happened: the nodes have learned of the pods that came and went before.
 is_calm() {

@@ -1,0 +1,88 @@
+# What the steps of the demonstration are written with. Sourced by demo/run, demo/inside, demo/down and demo/steps/*.
+#   JANUS_DEMO_DIR        where all of it is kept: target/demo
+#   JANUS_ADDONS_RECIPE   without KUBECONFIG: a folder whose `build` makes operators, whose `up` runs them in the cluster
+#                         of JANUS_CLUSTER_RECIPE, and whose `down` ends them
+#   JANUS_DEMO_ADDRESS    with KUBECONFIG: this machine's address as pods reach it, where the emulator of AWS listens
+# Which cluster: see helm/e2e/cluster.sh.
+# shellcheck shell=bash
+
+export JANUS_CACHE=${JANUS_CACHE:-$HOME/.cache/janus}
+export PATH=$JANUS_CACHE/bin:$PATH:/usr/sbin
+state=${JANUS_DEMO_DIR:-target/demo}
+mkdir -p "$state"
+state=$(cd "$state" && pwd)
+# shellcheck source=helm/e2e/cluster.sh
+. helm/e2e/cluster.sh
+if cluster_is_ours; then
+  export JANUS_K8S_DIR=${JANUS_K8S_DIR:-$state/cluster} JANUS_K8S_NETNS=${JANUS_K8S_NETNS:-janus-demo}
+  export JANUS_K8S_RECIPE=${JANUS_CLUSTER_RECIPE:-}
+  export JANUS_ADDONS_BIN=${JANUS_ADDONS_BIN:-${XDG_CACHE_HOME:-$HOME/.cache}/janus-addons}
+fi
+
+# What helm/e2e/lib.sh asks for; its functions are used here too.
+ns= # Terraform's output `namespace`, once there is one
+work=$state
+value_files=(helm/janus/values-dev.yaml demo/values.yaml "$state/outputs.yaml")
+values=()
+for file in "${value_files[@]}"; do values+=(--values "$file"); done
+# shellcheck source=helm/e2e/lib.sh
+. helm/e2e/lib.sh
+
+# Words for those who watch.
+
+title() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+say() { printf '\n%s\n' "$*"; }
+
+# holds CLAIM COMMAND...: the command succeeds, and so the claim holds.
+holds() {
+  local claim=$1 said
+  shift
+  said=$("$@" 2>&1) || die "$claim: $* says: $said"
+  printf '  ✓ %s\n' "$claim"
+}
+
+# fails CLAIM COMMAND...: the command is refused, as claimed; what it says is shown.
+fails() {
+  local claim=$1 said
+  shift
+  if said=$("$@" 2>&1); then die "$claim: $* was let through"; fi
+  printf '  ✓ %s: %s\n' "$claim" "$(tail -n 1 <<< "$said")"
+}
+
+# holds_within SECONDS CLAIM COMMAND...: as holds, but the command may fail until then.
+holds_within() {
+  local limit=$1 claim=$2 began=$EPOCHREALTIME
+  shift 2
+  eventually "$limit" "$@"
+  printf '  ✓ %s (after %s)\n' "$claim" "$(since "$began")"
+}
+
+# since EPOCH: so many seconds ago, for people.
+since() { awk -v began="$1" -v now="$EPOCHREALTIME" 'BEGIN { printf "%.1f s", now - began }'; }
+
+# Into the cluster.
+
+# inside COMMAND...: where the cluster's addresses are reached.
+inside() {
+  local words=()
+  if cluster_is_ours; then eval "words=($(cat "$state/prefix"))"; fi
+  "${words[@]}" "$@"
+}
+kubectl() { inside kubectl "$@"; }
+helm() { inside helm "$@"; }
+curl() { inside curl "$@"; }
+# account COMMAND...: with the emulated account as its AWS.
+account() { (
+  # shellcheck disable=SC1091  # made by infra/emulate
+  . "$state/aws/environment"
+  inside "$@"
+); }
+
+# output NAME: what Terraform says of the environment.
+output() { jq -er --arg name "$1" '.[$name].value' "$state/aws/dev.json"; }
+
+# through NAMESPACE KIND/NAME:PORT PATH: what a pod or Service answers, by way of the API server.
+through() { kubectl get --raw "/api/v1/namespaces/$1/$2/proxy$3"; }
+
+# shellcheck source=demo/parts.sh
+. demo/parts.sh

@@ -1,0 +1,153 @@
+# What the steps stand on, each a function up_NAME that brings it up and may be called again at any time. Sourced by
+# demo/lib.sh.
+# shellcheck shell=bash disable=SC2154
+
+# needs PART...: brings up what is not up. Who needs what another brings up just now waits for it.
+needs() {
+  local part
+  for part; do
+    (
+      exec 8> "$state/.$part.lock"
+      flock 8
+      # What goes on running must not keep the lock.
+      "up_$part" 8>&-
+    )
+  done
+  if [[ -s $state/aws/dev.json ]]; then ns=$(output namespace); fi
+}
+
+# begin PART...: brings them up while something else is done. What goes wrong is said to who needs them.
+begin() { (needs "$@") > "$state/begun-$1.log" 2>&1 & }
+
+up_cluster() {
+  if [[ -s $state/prefix ]] && kubectl get --raw /readyz > /dev/null 2>&1; then return; fi
+  find_cluster
+  printf '%s\n' "$prefix" > "$state/prefix"
+  printf '%s\n' "$JANUS_E2E_IMPORT" > "$state/import"
+}
+
+up_images() {
+  needs cluster
+  scripts/image janus janus-e2e > "$state/images.new"
+  if ! cmp -s "$state/images.new" "$state/images"; then
+    JANUS_E2E_IMPORT=$(cat "$state/import") import_images "$state/images.new"
+    mv "$state/images.new" "$state/images"
+  fi
+}
+
+# The emulated account, with infra/envs/dev applied, and what the chart is told of it.
+up_account() {
+  needs cluster
+  if ! emulator_answers; then
+    # It forgets everything when it ends.
+    if [[ -e $state/aws/emulator.pid ]]; then infra/emulate stop "$state/aws"; fi
+    rm -rf "$state/aws"
+    inside env JANUS_EMULATOR_ADDRESS="$(emulator_address)" infra/emulate start "$state/aws"
+  fi
+  if [[ ! -s $state/aws/dev.json ]]; then inside infra/emulate apply "$state/aws" dev; fi
+  jq '{
+    externalSecret: { remoteKey: .secret_name.value },
+    secretStore: { region: .region.value },
+    networkPolicy: { loadBalancerCIDRs: .load_balancer_cidrs.value }
+  }' "$state/aws/dev.json" > "$state/outputs.yaml"
+}
+emulator_answers() {
+  [[ -e $state/aws/environment ]] || return 1
+  account sh -c 'curl -fsS -m 5 -o /dev/null "$AWS_ENDPOINT_URL/_ministack/health"' 2> /dev/null
+}
+# Where pods reach it: in a cluster of ours, that of its only node.
+emulator_address() {
+  if cluster_is_ours; then
+    kubectl get nodes -o 'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}'
+  elif [[ -n ${JANUS_DEMO_ADDRESS:-} ]]; then
+    printf '%s' "$JANUS_DEMO_ADDRESS"
+  else
+    die 'JANUS_DEMO_ADDRESS is to be the address of this machine that the pods of your cluster reach; the emulator of AWS listens there'
+  fi
+}
+
+# addon NAME CRD: an operator. In a cluster of the user's own it is there already, or the user is told.
+addon() {
+  if ! cluster_is_ours; then
+    kubectl get crd "$2" > /dev/null || die "the cluster lacks $1 (no $2): infra/addons.sh installs it"
+    return
+  fi
+  [[ -n ${JANUS_ADDONS_RECIPE:-} ]] || die 'JANUS_ADDONS_RECIPE is to be a folder that brings operators up; demo/lib.sh says more'
+  needs cluster
+  # One at a time: they share files.
+  flock "$state/.addon.lock" "$JANUS_ADDONS_RECIPE/up" "$1" > /dev/null
+}
+
+# Prometheus and Alertmanager, by their operator.
+up_prometheus() {
+  addon monitoring prometheuses.monitoring.coreos.com
+  if cluster_is_ours; then kubectl apply -f demo/prometheus.yaml > /dev/null; fi
+  eventually 90 is_available prometheus
+  eventually 90 is_available alertmanager
+}
+is_available() { [[ $(kubectl get "$1" -A -o jsonpath='{.items[0].status.availableReplicas}') -ge 1 ]]; }
+
+# The External Secrets Operator, from its own chart, with the values that infra/addons has for it. What EKS Pod Identity
+# would give to its pods, the address of AWS and credentials, they have from a Secret.
+up_secrets() {
+  needs account
+  addon eso-pods externalsecrets.external-secrets.io
+  if cluster_is_ours; then
+    # It brings the definition of ServiceMonitor.
+    needs prometheus
+    account sh -c 'env | grep -E "^AWS_(ENDPOINT_URL|ACCESS_KEY_ID|SECRET_ACCESS_KEY|EC2_METADATA_DISABLED)="' |
+      kubectl -n external-secrets create secret generic aws --from-env-file=/dev/stdin --dry-run=client -o yaml | kubectl apply -f - > /dev/null
+    helm upgrade external-secrets "$JANUS_K8S_DIR/addons/eso-chart" --namespace external-secrets --reuse-values \
+      --values infra/addons/external-secrets.yaml --values demo/external-secrets.yaml \
+      --set "podAnnotations.account=$(sha256sum < "$state/aws/environment" | cut -c 1-16)" --wait --timeout 120s > "$state/external-secrets.log" 2>&1 ||
+      die "External Secrets: $(cat "$state/external-secrets.log")"
+  fi
+}
+
+# Janus itself, as dev has it, and with all that watches it.
+up_release() {
+  needs account images prometheus secrets
+  kubectl create namespace "$ns" --dry-run=client -o yaml | kubectl apply -f - > /dev/null
+  kubectl label --overwrite namespace "$ns" pod-security.kubernetes.io/enforce=restricted > /dev/null
+  [[ -s $work/items.json ]] || cp demo/items.json "$work/items.json"
+  deploy
+  k get pod client > /dev/null 2>&1 || new_client
+}
+
+# providers: Terraform's, in a folder, for where it cannot fetch them.
+providers() {
+  if cluster_is_ours && [[ -z ${TF_PLUGIN_DIR:-} ]]; then
+    export TF_PLUGIN_DIR=$JANUS_CACHE/terraform-mirror
+    if [[ ! -d $TF_PLUGIN_DIR ]]; then terraform -chdir=infra/bootstrap providers mirror "$TF_PLUGIN_DIR"; fi
+  fi
+}
+
+# pages: how to look at what runs.
+pages() {
+  local monitoring=monitoring
+  title 'It stays up. To look at it:'
+  needs cluster
+  page Janus "$ns" janus 80 /items
+  page "Janus's metrics" "$ns" janus-admin 9090 /metrics
+  cluster_is_ours || monitoring=$(kubectl get prometheus -A -o jsonpath='{.items[0].metadata.namespace}')
+  page 'Prometheus, its targets' "$monitoring" prometheus-operated 9090 /api/v1/targets
+  page 'Prometheus, its alerts' "$monitoring" prometheus-operated 9090 /api/v1/alerts
+  page 'Alertmanager' "$monitoring" alertmanager-operated 9093 /api/v2/alerts
+  printf '  %-26s demo/inside kubectl get pods --all-namespaces\n' 'the cluster'
+  printf '  %-26s demo/down\n' 'to take all of it down'
+}
+# page WHAT NAMESPACE SERVICE PORT PATH: if it is there by now.
+page() {
+  local address
+  address=$(kubectl -n "$2" get service "$3" --ignore-not-found -o jsonpath='{.spec.clusterIP}')
+  [[ -n $address ]] || return 0
+  # A Service without an address of its own has those of its pods.
+  if [[ $address == None ]]; then
+    address=$(kubectl -n "$2" get endpointslices -l "kubernetes.io/service-name=$3" -o jsonpath='{.items[0].endpoints[0].addresses[0]}')
+  fi
+  if cluster_is_ours; then
+    printf '  %-26s demo/inside curl http://%s:%s%s\n' "$1" "$address" "$4" "$5"
+  else
+    printf '  %-26s kubectl -n %s port-forward service/%s 8000:%s, then curl http://127.0.0.1:8000%s\n' "$1" "$2" "$3" "$4" "$5"
+  fi
+}
