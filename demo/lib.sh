@@ -81,8 +81,22 @@ account() { (
 # output NAME: what Terraform says of the environment.
 output() { jq -er --arg name "$1" '.[$name].value' "$state/aws/dev.json"; }
 
+# guard VALUES...: infra/chart-guard, on the values of the release and these. The environment of kubernetes-validate has
+# PyYAML.
+guard() { "$JANUS_CACHE/venv/kubernetes-validate/bin/python" infra/chart-guard "${value_files[@]}" "$@" < "$state/aws/dev.json"; }
+
 # through NAMESPACE KIND/NAME:PORT PATH: what a pod or Service answers, by way of the API server.
 through() { kubectl get --raw "/api/v1/namespaces/$1/$2/proxy$3"; }
+
+# query EXPRESSION: what Prometheus answers, as JSON.
+query() { from_prometheus "query?query=$(jq -rn --arg text "$1" '$text | @uri')" | jq -c .data.result; }
+from_prometheus() { through monitoring services/prometheus-operated:web "/api/v1/$1"; }
+from_alertmanager() { through monitoring services/alertmanager-operated:web "/api/v2/$1"; }
+
+# An alert fires in Prometheus; it has arrived at Alertmanager; it is in neither.
+fires() { from_prometheus alerts | jq -e --arg name "$1" '[.data.alerts[] | select(.labels.alertname == $name and .state == "firing")] | length > 0'; }
+arrived() { from_alertmanager alerts | jq -e --arg name "$1" '[.[] | select(.labels.alertname == $name and .status.state == "active")] | length > 0'; }
+resolved() { ! fires "$1" && ! arrived "$1"; }
 
 # shellcheck source=demo/parts.sh
 . demo/parts.sh
