@@ -30,7 +30,7 @@ for file in "${value_files[@]}"; do values+=(--values "$file"); done
 
 # Words for those who watch.
 
-title() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+title() { printf '\n%s\n%s\n' "$*" "$(sed 's/./=/g' <<< "$*")"; }
 say() { printf '\n%s\n' "$*"; }
 
 # holds CLAIM COMMAND...: the command succeeds, and so the claim holds.
@@ -90,8 +90,17 @@ through() { kubectl get --raw "/api/v1/namespaces/$1/$2/proxy$3"; }
 
 # query EXPRESSION: what Prometheus answers, as JSON.
 query() { from_prometheus "query?query=$(jq -rn --arg text "$1" '$text | @uri')" | jq -c .data.result; }
-from_prometheus() { through monitoring services/prometheus-operated:web "/api/v1/$1"; }
-from_alertmanager() { through monitoring services/alertmanager-operated:web "/api/v2/$1"; }
+from_prometheus() { through "$(namespace_of prometheus)" services/prometheus-operated:web "/api/v1/$1"; }
+from_alertmanager() { through "$(namespace_of alertmanager)" services/alertmanager-operated:web "/api/v2/$1"; }
+namespace_of() {
+  if cluster_is_ours; then echo monitoring; else kubectl get "$1" -A -o jsonpath='{.items[0].metadata.namespace}'; fi
+}
+# keep NAME EXPRESSION: what it was since the run began, for demo/pictures.
+keep() {
+  local text
+  text=$(jq -rn --arg text "$2" '$text | @uri')
+  from_prometheus "query_range?query=$text&start=$(cat "$state/began")&end=$EPOCHSECONDS&step=5" | jq -c .data.result > "$state/$1.json"
+}
 
 # An alert fires in Prometheus; it has arrived at Alertmanager; it is in neither.
 fires() { from_prometheus alerts | jq -e --arg name "$1" '[.data.alerts[] | select(.labels.alertname == $name and .state == "firing")] | length > 0'; }
