@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import yaml
@@ -9,6 +10,8 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[2]
 CHART = REPOSITORY / "helm" / "janus"
 ENVIRONMENTS = ("dev", "staging", "prod")
+# What the tests of the documents know of Markdown.
+sys.path.append(str(REPOSITORY / "docs" / "tests"))
 
 
 class Refused(Exception):

@@ -1,6 +1,5 @@
 """The rules, by promtool: well-formed, each alert with what fires it and what does not, each with its runbook."""
 
-import re
 import subprocess
 import tempfile
 import unittest
@@ -9,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from chart import one, read, render
+from document import anchors
 
 CASES = yaml.safe_load(read("helm/tests/alerts.yaml"))
 POD = 'namespace="web",job="janus",pod="janus-{}"'
@@ -114,12 +114,11 @@ class Alerts(unittest.TestCase):
         self.assertIn("for 7s:", changed["JanusAbsent"]["annotations"]["description"])
 
     def test_each_has_a_heading_in_the_runbook(self):
-        headings = re.findall(r"^#+ (.*)$", read("docs/runbook.md"), re.M)
-        anchors = {heading.lower().replace(" ", "-") for heading in headings}
+        headings = set(anchors(read("docs/runbook.md")))
         for name, rule in alerts(groups()).items():
             address, anchor = rule["annotations"]["runbook_url"].split("#")
             self.assertEqual(address, "docs/runbook.md")
-            self.assertIn(anchor, anchors, name)
+            self.assertIn(anchor, headings, name)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import http.client
 import itertools
 import json
 import os
+import re
 import socket
 import subprocess
 import tempfile
@@ -17,7 +18,8 @@ from pathlib import Path
 
 import yaml
 
-from chart import container, one, render
+from chart import container, one, read, render
+from document import parse
 
 # What is asked for comes within this time, or never.
 PATIENCE_SECONDS = 60
@@ -199,6 +201,17 @@ class Live(unittest.TestCase):
                 self.assertNotIn("$", asked)
                 with self.subTest(native=native, query=asked):
                     until(lambda: any(map(is_number, api(address, "query", query=asked)["result"])))
+
+    def test_every_query_of_the_runbook_can_be_asked(self):
+        blocks = [block for block in parse(read("docs/runbook.md"))[0] if block.info == "promql"]
+        queries = [line for block in blocks for line in block.lines]
+        self.assertGreater(len(queries), 5)
+        address = self.prometheus[False]
+        for query in queries:
+            with self.subTest(query=query):
+                api(address, "query", query=query)
+                for metric in re.findall(r"\b(?:janus|http|process|cpu|hd|fs|md)_\w+", query):
+                    until(lambda metric=metric: api(address, "query", query=metric)["result"])
 
     def test_the_dashboards_choices_are_there(self):
         address = self.prometheus[False]

@@ -32,11 +32,18 @@ class Refusals(unittest.TestCase):
         self.check({"replicas": "two"}, "/replicas")
         self.check({"service": {"type": "NodePort"}}, "/service/type")
         self.check({"image": {"digest": "latest"}}, "/image/digest")
+        self.check({"keda": {"rateWindow": "two minutes"}}, "/keda/rateWindow")
         self.check({"networkPolicy": {"loadBalancerCIDRs": ["10.0.0.1"]}}, "/networkPolicy/loadBalancerCIDRs")
         self.check({"prometheusRule": {"slo": {"latencySeconds": "0.003"}}}, "/prometheusRule/slo/latencySeconds")
         self.check({"prometheusRule": {"slo": {"availabilityPercent": 100}}}, "/prometheusRule/slo/availabilityPercent")
         self.check({"prometheusRule": {"for": {"JanusAbsent": "soon"}}}, "/prometheusRule/for/JanusAbsent")
         self.check({"prometheusRule": {"for": {"JanusDown": "5m"}}}, "/prometheusRule/for", "JanusDown")
+
+    def test_durations_that_the_operator_would_spell_anew(self):
+        for written in ("15m", "1h", "90m0s", "90s", "0m5s", "1d"):
+            self.check({"externalSecret": {"refreshInterval": written}}, "/externalSecret/refreshInterval")
+        for written in ("15m0s", "1h0m0s", "5s", "0s"):
+            render({"externalSecret": {"refreshInterval": written}})
 
     def test_a_disruption_budget_that_blocks_drains(self):
         for none in (0, "0%"):
@@ -64,6 +71,11 @@ class Refusals(unittest.TestCase):
     def test_routes_from_nowhere(self):
         self.check({"ingress": {"enabled": True}}, "ingress.hosts")
         self.check({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs")
+
+    def test_a_canary_that_is_none(self):
+        self.check({"httpRoute": {"canary": {"weight": 10}}}, "httpRoute.canary", "10 per cent", "canary.service")
+        self.check({"httpRoute": {"canary": {"service": "janus"}}}, "httpRoute.canary.service", "this release's own")
+        self.check({"httpRoute": {"canary": {"service": "other", "weight": 101}}}, "/httpRoute/canary/weight")
 
     def test_ports_that_are_one(self):
         self.check({"ports": {"admin": 8080}}, "ports.http and ports.admin", "8080")

@@ -30,3 +30,13 @@ provider "aws" {
     tags = { Project = "janus", Environment = "staging", ManagedBy = "terraform" }
   }
 }
+
+# The bucket is the account's (infra/bootstrap) and is named at init: -backend-config=bucket=NAME -backend-config=region=REGION
+# The key is the environment's, so that no environment takes another's state for its own, were the bucket the same.
+terraform {
+  backend "s3" {
+    key          = "janus/staging/terraform.tfstate"
+    encrypt      = true
+    use_lockfile = true
+  }
+}
