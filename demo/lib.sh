@@ -19,6 +19,9 @@ if cluster_is_ours; then
   export JANUS_ADDONS_BIN=${JANUS_ADDONS_BIN:-${XDG_CACHE_HOME:-$HOME/.cache}/janus-addons}
 fi
 
+# With this code a step ends that this cluster has nothing for.
+left_out=4
+
 # What helm/e2e/lib.sh asks for; its functions are used here too.
 ns= # Terraform's output `namespace`, once there is one
 work=$state
@@ -106,6 +109,29 @@ keep() {
 fires() { from_prometheus alerts | jq -e --arg name "$1" '[.data.alerts[] | select(.labels.alertname == $name and .state == "firing")] | length > 0'; }
 arrived() { from_alertmanager alerts | jq -e --arg name "$1" '[.[] | select(.labels.alertname == $name and .status.state == "active")] | length > 0'; }
 resolved() { ! fires "$1" && ! arrived "$1"; }
+
+# end_children SIGNAL PID: ends what a function runs that was sent to the background.
+end_children() {
+  local child
+  for child in $(pgrep --parent "$2"); do
+    end_children "$1" "$child"
+    kill "-$1" "$child" 2> /dev/null || true
+  done
+}
+
+# per_second RESULTS...: for pictures, of each second of vegeta's results: requests, failed ones, and in milliseconds the
+# median and the 99th percentile.
+per_second() {
+  printf 'second\trequests\tfailed\tp50_ms\tp99_ms\n'
+  vegeta encode -to csv "$@" | awk -F, '{ printf "%d %d %d\n", $1 / 1e9, $3, $2 }' | sort -n -k 1,1 -k 2,2 | awk '
+    function show() { if (n) printf "%d\t%d\t%d\t%.3f\t%.3f\n", second, n, failed, took[int((n + 1) / 2)] / 1e6, took[int(n * 0.99 + 0.99)] / 1e6 }
+    $1 != second { show(); second = $1; n = failed = 0 }
+    { took[++n] = $2; failed += $3 != 200 }
+    END { show() }'
+}
+
+# What goes on in the background ends with the step.
+trap 'if ((${#loads[@]})); then end_attacks || true; fi' EXIT
 
 # shellcheck source=demo/parts.sh
 . demo/parts.sh
