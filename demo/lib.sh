@@ -20,6 +20,7 @@ if cluster_is_ours; then
 fi
 
 # With this code a step ends that this cluster has nothing for.
+# shellcheck disable=SC2034  # for those who source this
 left_out=4
 
 # What helm/e2e/lib.sh asks for; its functions are used here too.
@@ -33,7 +34,10 @@ for file in "${value_files[@]}"; do values+=(--values "$file"); done
 
 # Words for those who watch.
 
-title() { printf '\n%s\n%s\n' "$*" "$(sed 's/./=/g' <<< "$*")"; }
+title() {
+  local text="$*"
+  printf '\n%s\n%s\n' "$text" "${text//?/=}"
+}
 say() { printf '\n%s\n' "$*"; }
 
 # holds CLAIM COMMAND...: the command succeeds, and so the claim holds.
