@@ -2,15 +2,18 @@
 # demo/lib.sh.
 # shellcheck shell=bash disable=SC2154
 
-# needs PART...: brings up what is not up. Who needs what another brings up just now waits for it.
+# needs PART...: brings up what is not up. Who needs what another brings up just now waits for it. What demo/run has once
+# brought up it does not look at again.
 needs() {
   local part
   for part; do
     (
       exec 8> "$state/.$part.lock"
       flock 8
+      if [[ -n ${JANUS_DEMO_RUN:-} && -e $state/.$part.up && $JANUS_DEMO_RUN == "$(cat "$state/.$part.up")" ]]; then exit; fi
       # What goes on running must not keep the lock.
       "up_$part" 8>&-
+      printf '%s' "${JANUS_DEMO_RUN:-}" > "$state/.$part.up"
     )
   done
   if [[ -s $state/aws/dev.json ]]; then ns=$(output namespace); fi
@@ -53,6 +56,7 @@ up_account() {
 }
 emulator_answers() {
   [[ -e $state/aws/environment ]] || return 1
+  # shellcheck disable=SC2016  # the inner shell knows the address
   account sh -c 'curl -fsS -m 5 -o /dev/null "$AWS_ENDPOINT_URL/_ministack/health"' 2> /dev/null
 }
 # Where pods reach it: in a cluster of ours, that of its only node.
@@ -74,8 +78,8 @@ addon() {
   fi
   [[ -n ${JANUS_ADDONS_RECIPE:-} ]] || die 'JANUS_ADDONS_RECIPE is to be a folder that brings operators up; demo/lib.sh says more'
   needs cluster
-  # One at a time: they share files.
-  flock "$state/.addon.lock" "$JANUS_ADDONS_RECIPE/up" "$1" > /dev/null
+  # One at a time: they share files. What goes on running must not keep the lock.
+  flock --close "$state/.addon.lock" "$JANUS_ADDONS_RECIPE/up" "$1" > /dev/null
 }
 
 # Prometheus and Alertmanager, by their operator.
@@ -90,7 +94,10 @@ is_available() { [[ $(kubectl get "$1" -A -o jsonpath='{.items[0].status.availab
 # The External Secrets Operator, from its own chart, with the values that infra/addons has for it. What EKS Pod Identity
 # would give to its pods, the address of AWS and credentials, they have from a Secret.
 up_secrets() {
+  local account
   needs account
+  account=$(sha256sum < "$state/aws/environment" | cut -c 1-16)
+  if [[ $(kubectl -n external-secrets get deployment external-secrets -o jsonpath='{.spec.template.metadata.annotations.account}' 2> /dev/null) == "$account" ]]; then return; fi
   addon eso-pods externalsecrets.external-secrets.io
   if cluster_is_ours; then
     # It brings the definition of ServiceMonitor.
@@ -99,7 +106,7 @@ up_secrets() {
       kubectl -n external-secrets create secret generic aws --from-env-file=/dev/stdin --dry-run=client -o yaml | kubectl apply -f - > /dev/null
     helm upgrade external-secrets "$JANUS_K8S_DIR/addons/eso-chart" --namespace external-secrets --reuse-values \
       --values infra/addons/external-secrets.yaml --values demo/external-secrets.yaml \
-      --set "podAnnotations.account=$(sha256sum < "$state/aws/environment" | cut -c 1-16)" --wait --timeout 120s > "$state/external-secrets.log" 2>&1 ||
+      --set "podAnnotations.account=$account" --wait --timeout 120s > "$state/external-secrets.log" 2>&1 ||
       die "External Secrets: $(cat "$state/external-secrets.log")"
   fi
 }
@@ -109,7 +116,7 @@ up_release() {
   needs account images prometheus secrets
   kubectl create namespace "$ns" --dry-run=client -o yaml | kubectl apply -f - > /dev/null
   kubectl label --overwrite namespace "$ns" pod-security.kubernetes.io/enforce=restricted > /dev/null
-  [[ -s $work/items.json ]] || cp demo/items.json "$work/items.json"
+  cp demo/items.json "$work/items.json"
   deploy
   k get pod client > /dev/null 2>&1 || new_client
 }
@@ -124,15 +131,13 @@ providers() {
 
 # pages: how to look at what runs.
 pages() {
-  local monitoring=monitoring
   title 'It stays up. To look at it:'
   needs cluster
   page Janus "$ns" janus 80 /items
   page "Janus's metrics" "$ns" janus-admin 9090 /metrics
-  cluster_is_ours || monitoring=$(kubectl get prometheus -A -o jsonpath='{.items[0].metadata.namespace}')
-  page 'Prometheus, its targets' "$monitoring" prometheus-operated 9090 /api/v1/targets
-  page 'Prometheus, its alerts' "$monitoring" prometheus-operated 9090 /api/v1/alerts
-  page 'Alertmanager' "$monitoring" alertmanager-operated 9093 /api/v2/alerts
+  page 'Prometheus, its targets' "$(namespace_of prometheus)" prometheus-operated 9090 /api/v1/targets
+  page 'Prometheus, its alerts' "$(namespace_of prometheus)" prometheus-operated 9090 /api/v1/alerts
+  page 'Alertmanager' "$(namespace_of alertmanager)" alertmanager-operated 9093 /api/v2/alerts
   printf '  %-26s demo/inside kubectl get pods --all-namespaces\n' 'the cluster'
   printf '  %-26s demo/down\n' 'to take all of it down'
 }

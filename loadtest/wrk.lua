@@ -1,7 +1,24 @@
--- Closed-loop load of loadtest/compare: wrk ... -s wrk.lua URL -- HEADERS PIPELINE IDS
--- HEADERS is a file of header lines; PIPELINE requests leave at once; with IDS above 0 each path ends with a random id.
+-- Closed-loop load.
+--   wrk ... -s wrk.lua URL -- HEADERS PIPELINE IDS   for loadtest/compare: HEADERS is a file of header lines; PIPELINE requests
+--                                                    leave at once; with IDS above 0 each path ends with a random id
+--   wrk ... -s wrk.lua URL -- HEADS                  for loadtest/run: HEADS is a file of whole request heads, sent in turn
+
+local function in_turn(path)
+   local file = assert(io.open(path, "rb"))
+   local heads, place = {}, 0
+   for head in file:read("*a"):gmatch("(.-\r\n\r\n)") do heads[#heads + 1] = head end
+   file:close()
+   return function()
+      place = place % #heads + 1
+      return heads[place]
+   end
+end
 
 function init(args)
+   if #args == 1 then
+      request = in_turn(args[1])
+      return
+   end
    for line in io.lines(args[1]) do
       local name, value = line:match("^(.-): (.*)$")
       wrk.headers[name] = value

@@ -1,14 +1,15 @@
 # What the steps are written with. Sourced by helm/e2e/steps, demo/lib.sh and docs/tests/incidents.sh, which
 # have set
-#   ns      the namespace of the release, which is called janus
+#   ns      the namespace of the release
 #   work    a folder for logs and results, with the data in items.json
 #   values  the options of Helm that name the chart's values
 # shellcheck shell=bash disable=SC2154
 
 # shellcheck source=loadtest/verdict.sh
 . loadtest/verdict.sh
-pods=app.kubernetes.io/instance=janus,app.kubernetes.io/component=server
-service() { printf "http://janus.%s.svc.cluster.local." "$ns"; }
+release=janus
+pods=app.kubernetes.io/instance=$release,app.kubernetes.io/component=server
+service() { printf "http://%s.%s.svc.cluster.local." "$release" "$ns"; }
 
 die() {
   printf '%s: not as it is to be: %s\n' "$0" "$*" >&2
@@ -46,9 +47,9 @@ eventually() {
 
 # deploy HELM-OPTION...: the chart with the values, until it is ready.
 deploy() {
-  helm upgrade janus helm/janus --install --namespace "$ns" "${values[@]}" \
-    --set-file "data.content=$work/items.json" --rollback-on-failure --wait --timeout 120s "$@" > "$work/helm.log" 2>&1 ||
-    die "helm upgrade: $(cat "$work/helm.log")"
+  helm upgrade "$release" helm/janus --install --namespace "$ns" "${values[@]}" \
+    --set-file "data.content=$work/items.json" --rollback-on-failure --wait --timeout 120s "$@" > "$work/$release.log" 2>&1 ||
+    die "helm upgrade: $(cat "$work/$release.log")"
   settle
 }
 
@@ -94,30 +95,32 @@ items() { get "http://$1:8080/items"; }
 last_reload() { get "http://$1:9090/metrics" | grep '^janus_last_reload_successful '; }
 failure_shows() { [[ $(on_each last_reload) == 'janus_last_reload_successful 0' ]]; }
 
+# Where requests come from, and what they ask for: the client's pod, and the Service.
 targets() { printf 'GET %s/items\nGET %s/items/1\n' "$(service)" "$(service)"; }
+ready_attack() { new_client; }
+attack() { k exec -i client -- /vegeta attack "$@"; }
+end_attacks() { in_client /busybox killall -INT vegeta; }
 
-# The Service answers as if nothing had happened: the nodes have learned of the pods that came and went before.
+# It answers as if nothing had happened: the nodes have learned of the pods that came and went before.
 is_calm() {
   local report
-  report=$(targets | k exec -i client -- /vegeta attack -rate=50 -duration=1s -timeout=1s -keepalive=false | vegeta report -type=json)
+  report=$(targets | attack -rate=50 -duration=1s -timeout=1s -keepalive=false | vegeta report -type=json)
   jq -e '.success == 1' <<< "$report" > /dev/null || { printf '%s' "$report" && return 1; }
 }
 
-# load OPTION...: sends requests to the Service, at a fixed rate whatever becomes of the answers, until end_load; for 5
-# minutes at most.
+# load OPTION...: sends requests at a fixed rate, whatever becomes of the answers, until end_load; for 5 minutes at most.
 loads=()
 load() {
   local results=$work/load.${#loads[@]}
-  targets |
-    kubectl --namespace "$ns" exec -i client -- /vegeta attack -duration=300s -timeout=10s -max-body=0 "$@" > "$results" 2> "$results.log" &
+  targets | attack -duration=300s -timeout=10s -max-body=0 "$@" > "$results" 2> "$results.log" &
   loads+=($!)
   eventually 20 test -s "$results"
 }
 
-# end_load: sets `sent` and `failed`, and says what was seen.
+# end_load: sets `sent` and `failed`, and says what was seen. The results stay in $work/load.*.
 end_load() {
   local index results=()
-  in_client /busybox killall -INT vegeta
+  end_attacks
   for index in "${!loads[@]}"; do
     wait "${loads[index]}" || die "the load: $(cat "$work/load.$index.log")"
     results+=("$work/load.$index")
@@ -129,7 +132,7 @@ end_load() {
 
 # under_load COMMAND...: runs it while requests come, over connections that are kept and over one each.
 under_load() {
-  new_client
+  ready_attack
   eventually 60 is_calm
   load -rate=100
   load -rate=300 -keepalive=false

@@ -106,6 +106,13 @@ class Alerts(unittest.TestCase):
         content, said = self.check(of, [test_of("JanusLatencyBurningFast", rule, case) for case in cases])
         self.assertTrue(content, said)
 
+    def test_how_long_it_must_last_is_the_values(self):
+        default = {name: rule["for"] for name, rule in alerts(groups()).items() if "for" in rule}
+        other = {name: "7s" for name in default}
+        changed = alerts(groups({"prometheusRule": {"for": other}}))
+        self.assertEqual({name: rule["for"] for name, rule in changed.items() if "for" in rule}, other)
+        self.assertIn("for 7s:", changed["JanusAbsent"]["annotations"]["description"])
+
     def test_each_has_a_heading_in_the_runbook(self):
         headings = set(anchors(read("docs/runbook.md")))
         for name, rule in alerts(groups()).items():

@@ -65,6 +65,14 @@ class Pod(unittest.TestCase):
         self.assertNotIn("replicas", one(render(environment="prod"), "Deployment")["spec"])
         self.assertEqual(one(render(), "Deployment")["spec"]["replicas"], 2)
 
+    def test_the_rate_of_requests_is_that_of_users_over_the_window(self):
+        keda = {"enabled": True, "prometheusAddress": "http://prometheus:9090", "rateWindow": "20s"}
+        (trigger,) = one(render({"keda": keda}), "ScaledObject")["spec"]["triggers"]
+        query = trigger["metadata"]["query"]
+        self.assertTrue(query.startswith('sum(rate(http_requests_total{namespace="web",job="janus",route!~"'), query)
+        self.assertTrue(query.endswith('"}[20s]))'), query)
+        self.assertIn("/readyz", query)
+
     def test_settings_roll_the_pods_and_data_does_not(self):
         def annotations(*values):
             return one(render(*values), "Deployment")["spec"]["template"]["metadata"]["annotations"]
@@ -145,6 +153,26 @@ class Drain(unittest.TestCase):
         delay = re.search(r"deregistration_delay\.timeout_seconds=(\d+)", notes["target-group-attributes"])
         self.assertLess(int(delay.group(1)), container(objects)["lifecycle"]["preStop"]["sleep"]["seconds"])
         self.assertEqual(notes["ssl-ports"], str(service["spec"]["ports"][0]["port"]))
+
+
+class Route(unittest.TestCase):
+    """Who gets how many of the requests."""
+
+    def check(self, canary, backends):
+        """The Services of the route, each with its weight."""
+        route = {"enabled": True, "parentRefs": [{"name": "public"}], "canary": canary}
+        (rule,) = one(render({"httpRoute": route}), "HTTPRoute")["spec"]["rules"]
+        found = {each["name"]: each.get("weight") for each in rule["backendRefs"]}
+        self.assertEqual(found, backends)
+        self.assertEqual({each["port"] for each in rule["backendRefs"]}, {80})
+
+    def test_it_is_the_releases_alone(self):
+        self.check({}, {"janus": None})
+
+    def test_a_canary_gets_its_share_and_the_release_the_rest(self):
+        self.check({"service": "janus-canary", "weight": 10}, {"janus": 90, "janus-canary": 10})
+        self.check({"service": "janus-canary"}, {"janus": 100, "janus-canary": 0})
+        self.check({"service": "janus-canary", "weight": 100}, {"janus": 0, "janus-canary": 100})
 
 
 class Policy(unittest.TestCase):

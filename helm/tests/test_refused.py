@@ -32,9 +32,12 @@ class Refusals(unittest.TestCase):
         self.check({"replicas": "two"}, "/replicas")
         self.check({"service": {"type": "NodePort"}}, "/service/type")
         self.check({"image": {"digest": "latest"}}, "/image/digest")
+        self.check({"keda": {"rateWindow": "two minutes"}}, "/keda/rateWindow")
         self.check({"networkPolicy": {"loadBalancerCIDRs": ["10.0.0.1"]}}, "/networkPolicy/loadBalancerCIDRs")
         self.check({"prometheusRule": {"slo": {"latencySeconds": "0.003"}}}, "/prometheusRule/slo/latencySeconds")
         self.check({"prometheusRule": {"slo": {"availabilityPercent": 100}}}, "/prometheusRule/slo/availabilityPercent")
+        self.check({"prometheusRule": {"for": {"JanusAbsent": "soon"}}}, "/prometheusRule/for/JanusAbsent")
+        self.check({"prometheusRule": {"for": {"JanusDown": "5m"}}}, "/prometheusRule/for", "JanusDown")
 
     def test_durations_that_the_operator_would_spell_anew(self):
         for written in ("15m", "1h", "90m0s", "90s", "0m5s", "1d"):
@@ -68,6 +71,11 @@ class Refusals(unittest.TestCase):
     def test_routes_from_nowhere(self):
         self.check({"ingress": {"enabled": True}}, "ingress.hosts")
         self.check({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs")
+
+    def test_a_canary_that_is_none(self):
+        self.check({"httpRoute": {"canary": {"weight": 10}}}, "httpRoute.canary", "10 per cent", "canary.service")
+        self.check({"httpRoute": {"canary": {"service": "janus"}}}, "httpRoute.canary.service", "this release's own")
+        self.check({"httpRoute": {"canary": {"service": "other", "weight": 101}}}, "/httpRoute/canary/weight")
 
     def test_ports_that_are_one(self):
         self.check({"ports": {"admin": 8080}}, "ports.http and ports.admin", "8080")

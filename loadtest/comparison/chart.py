@@ -5,8 +5,18 @@ from html import escape
 WIDTH, LEFT, RIGHT, ROW, HEADING, GAP = 760, 130, 90, 18, 30, 14
 STYLE = """
 text { font: 12px sans-serif; fill: #222 } .heading { font-weight: bold } .user { fill: #d95f02 } .system { fill: #7570b3 }
-.own { font-weight: bold } rect.back { fill: #fff }
+.own { font-weight: bold } rect.back { fill: #fff } .grid { stroke: #ddd } .line { fill: none; stroke-width: 1.5 }
+.first { stroke: #d95f02 } .second { stroke: #7570b3 } .bound { stroke: #c00; stroke-dasharray: 4 3 }
 """
+
+
+def picture(title, width, height, content):
+    """An SVG that stands alone, on white."""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style>"
+        f'<rect class="back" width="{width}" height="{height}"/>{content}</svg>\n'
+    )
 
 
 def draw(results):
@@ -18,11 +28,7 @@ def draw(results):
     for case in cases:
         drawn, y = draw_case(case, y)
         parts += drawn
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}" role="img">'
-        f"<title>CPU an answer, by server</title><style>{STYLE}</style>"
-        f'<rect class="back" width="{WIDTH}" height="{y}"/>{legend()}{"".join(parts)}</svg>\n'
-    )
+    return picture("CPU an answer, by server", WIDTH, y, legend() + "".join(parts))
 
 
 def legend_height():

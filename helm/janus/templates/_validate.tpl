@@ -33,6 +33,12 @@ all are told together. */ -}}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
 {{- $wrong = append $wrong "httpRoute.parentRefs: a route belongs to a Gateway. Name it, as {name: public, namespace: gateway}." -}}
 {{- end -}}
+{{- if and .Values.httpRoute.canary.weight (not .Values.httpRoute.canary.service) -}}
+{{- $wrong = append $wrong (printf "httpRoute.canary: %d per cent of the requests go to no Service. Name that of the other release in canary.service, or make canary.weight 0." (int .Values.httpRoute.canary.weight)) -}}
+{{- end -}}
+{{- if eq .Values.httpRoute.canary.service (include "janus.fullname" .) -}}
+{{- $wrong = append $wrong (printf "httpRoute.canary.service: %s is this release's own. Name that of the other release." .Values.httpRoute.canary.service) -}}
+{{- end -}}
 {{- if gt (len .Values.data.content) 1048576 -}}
 {{- $wrong = append $wrong (printf "data.content: %d bytes are more than the 1 MiB that a ConfigMap holds. Mount a volume, and name the file in settings.data." (len .Values.data.content)) -}}
 {{- end -}}
