@@ -93,21 +93,24 @@ is_available() { [[ $(kubectl get "$1" -A -o jsonpath='{.items[0].status.availab
 # The External Secrets Operator, from its own chart, with the values that infra/addons has for it. What EKS Pod Identity
 # would give to its pods, the address of AWS and credentials, they have from a Secret.
 up_secrets() {
-  local account
-  needs account
-  account=$(sha256sum < "$state/aws/environment" | cut -c 1-16)
-  if [[ $(kubectl -n external-secrets get deployment external-secrets -o jsonpath='{.spec.template.metadata.annotations.account}' 2> /dev/null) == "$account" ]]; then return; fi
+  if operator_has_account; then return; fi
+  # It brings the definition of ServiceMonitor.
+  needs prometheus
   addon eso-pods externalsecrets.external-secrets.io
+  needs account
   if cluster_is_ours; then
-    # It brings the definition of ServiceMonitor.
-    needs prometheus
     account sh -c 'env | grep -E "^AWS_(ENDPOINT_URL|ACCESS_KEY_ID|SECRET_ACCESS_KEY|EC2_METADATA_DISABLED)="' |
       kubectl -n external-secrets create secret generic aws --from-env-file=/dev/stdin --dry-run=client -o yaml | kubectl apply -f - > /dev/null
     helm upgrade external-secrets "$JANUS_K8S_DIR/addons/eso-chart" --namespace external-secrets --reuse-values \
       --values infra/addons/external-secrets.yaml --values demo/external-secrets.yaml \
-      --set "podAnnotations.account=$account" --wait --timeout 120s > "$state/external-secrets.log" 2>&1 ||
+      --set "podAnnotations.account=$(account_id)" --wait --timeout 120s > "$state/external-secrets.log" 2>&1 ||
       die "External Secrets: $(cat "$state/external-secrets.log")"
   fi
+}
+account_id() { sha256sum "$state/aws/environment" | cut -c 1-16; }
+operator_has_account() {
+  [[ -e $state/aws/environment ]] &&
+    [[ $(kubectl -n external-secrets get deployment external-secrets --ignore-not-found -o jsonpath='{.spec.template.metadata.annotations.account}') == "$(account_id)" ]]
 }
 
 # Janus itself, as dev has it, and with all that watches it.
