@@ -123,6 +123,37 @@ up_release() {
   k get pod client > /dev/null 2>&1 || new_client
 }
 
+up_keda() { addon keda scaledobjects.keda.sh; }
+
+# The second release of the same data, whose pods KEDA decides on.
+up_canary() {
+  needs account images prometheus secrets keda
+  local release=janus-canary
+  local pods=${pods/janus/$release}
+  deploy --values demo/canary.yaml --set "keda.prometheusAddress=$(prometheus_address)"
+}
+prometheus_address() {
+  if cluster_is_ours; then
+    printf 'http://%s:9090' "$(kubectl -n monitoring get service prometheus -o jsonpath='{.spec.clusterIP}')"
+  else
+    printf 'http://prometheus-operated.%s:9090' "$(namespace_of prometheus)"
+  fi
+}
+
+# Traefik; where its Gateway is reached; and what the chart is told of both.
+up_gateway() {
+  addon traefik httproutes.gateway.networking.k8s.io
+  if cluster_is_ours; then kubectl apply -f demo/gateway.yaml > /dev/null; fi
+  eventually 60 is_programmed
+  kubectl get gateways -A -o json | jq -er '.items[0] | "http://\(.status.addresses[0].value):\(.spec.listeners[0].port)"' > "$state/gateway"
+  kubectl get gateways -A -o json | jq --arg class "$(kubectl get ingressclasses -o jsonpath='{.items[0].metadata.name}')" '.items[0].metadata | {
+    ingress: { enabled: true, className: $class, hosts: ["ingress.janus.example"] },
+    httpRoute: { enabled: true, parentRefs: [{ name, namespace }], hostnames: ["janus.example"] },
+    networkPolicy: { gatewayNamespace: .namespace }
+  }' > "$state/routes.yaml"
+}
+is_programmed() { kubectl get gateways -A -o json | jq -e '.items[0].status | .addresses and any(.conditions[]; .type == "Programmed" and .status == "True")'; }
+
 # providers: Terraform's, in a folder, for where it cannot fetch them.
 providers() {
   if cluster_is_ours && [[ -z ${TF_PLUGIN_DIR:-} ]]; then
