@@ -75,7 +75,7 @@ addon() {
     kubectl get crd "$2" > /dev/null || die "the cluster lacks $1 (no $2): infra/addons.sh installs it"
     return
   fi
-  [[ -n ${JANUS_ADDONS_RECIPE:-} ]] || die 'JANUS_ADDONS_RECIPE is to be a folder that brings operators up; demo/lib.sh says more'
+  recipe_is_named
   needs cluster
   # One at a time: they share files. What goes on running must not keep the lock.
   flock --close "$state/.addon.lock" "$JANUS_ADDONS_RECIPE/up" "$1" > /dev/null
@@ -156,10 +156,25 @@ is_programmed() { kubectl get gateways -A -o json | jq -e '.items[0].status | .a
 
 # providers: Terraform's, in a folder, for where it cannot fetch them.
 providers() {
-  if cluster_is_ours && [[ -z ${TF_PLUGIN_DIR:-} ]]; then
-    export TF_PLUGIN_DIR=$JANUS_CACHE/terraform-mirror
-    if [[ ! -d $TF_PLUGIN_DIR ]]; then terraform -chdir=infra/bootstrap providers mirror "$TF_PLUGIN_DIR"; fi
-  fi
+  if [[ -n ${TF_PLUGIN_DIR:-} ]]; then return; fi
+  export TF_PLUGIN_DIR=$JANUS_CACHE/terraform-mirror
+  if [[ ! -d $TF_PLUGIN_DIR ]]; then terraform -chdir=infra/bootstrap providers mirror "$TF_PLUGIN_DIR"; fi
+}
+
+# operators: their programs, built where they are not there: the recipe's name for it, and the last that it makes.
+operators() {
+  local name program
+  recipe_is_named
+  while read -r name program; do
+    if [[ ! -x $JANUS_ADDONS_BIN/$program ]]; then "$JANUS_ADDONS_RECIPE/build" "$name"; fi
+  done <<< 'demo demo
+eso external-secrets
+monitoring alertmanager
+traefik traefik
+keda keda-adapter'
+}
+recipe_is_named() {
+  [[ -n ${JANUS_ADDONS_RECIPE:-} ]] || die 'JANUS_ADDONS_RECIPE is to be a folder that brings operators up; demo/lib.sh says more'
 }
 
 # pages: how to look at what runs.
