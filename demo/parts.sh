@@ -75,7 +75,7 @@ addon() {
     kubectl get crd "$2" > /dev/null || die "the cluster lacks $1 (no $2): infra/addons.sh installs it"
     return
   fi
-  [[ -n ${JANUS_ADDONS_RECIPE:-} ]] || die 'JANUS_ADDONS_RECIPE is to be a folder that brings operators up; demo/lib.sh says more'
+  recipe_is_named
   needs cluster
   # One at a time: they share files. What goes on running must not keep the lock.
   flock --close "$state/.addon.lock" "$JANUS_ADDONS_RECIPE/up" "$1" > /dev/null
@@ -93,21 +93,24 @@ is_available() { [[ $(kubectl get "$1" -A -o jsonpath='{.items[0].status.availab
 # The External Secrets Operator, from its own chart, with the values that infra/addons has for it. What EKS Pod Identity
 # would give to its pods, the address of AWS and credentials, they have from a Secret.
 up_secrets() {
-  local account
-  needs account
-  account=$(sha256sum < "$state/aws/environment" | cut -c 1-16)
-  if [[ $(kubectl -n external-secrets get deployment external-secrets -o jsonpath='{.spec.template.metadata.annotations.account}' 2> /dev/null) == "$account" ]]; then return; fi
+  if operator_has_account; then return; fi
+  # It brings the definition of ServiceMonitor.
+  needs prometheus
   addon eso-pods externalsecrets.external-secrets.io
+  needs account
   if cluster_is_ours; then
-    # It brings the definition of ServiceMonitor.
-    needs prometheus
     account sh -c 'env | grep -E "^AWS_(ENDPOINT_URL|ACCESS_KEY_ID|SECRET_ACCESS_KEY|EC2_METADATA_DISABLED)="' |
       kubectl -n external-secrets create secret generic aws --from-env-file=/dev/stdin --dry-run=client -o yaml | kubectl apply -f - > /dev/null
     helm upgrade external-secrets "$JANUS_K8S_DIR/addons/eso-chart" --namespace external-secrets --reuse-values \
       --values infra/addons/external-secrets.yaml --values demo/external-secrets.yaml \
-      --set "podAnnotations.account=$account" --wait --timeout 120s > "$state/external-secrets.log" 2>&1 ||
+      --set "podAnnotations.account=$(account_id)" --wait --timeout 120s > "$state/external-secrets.log" 2>&1 ||
       die "External Secrets: $(cat "$state/external-secrets.log")"
   fi
+}
+account_id() { sha256sum "$state/aws/environment" | cut -c 1-16; }
+operator_has_account() {
+  [[ -e $state/aws/environment ]] &&
+    [[ $(kubectl -n external-secrets get deployment external-secrets --ignore-not-found -o jsonpath='{.spec.template.metadata.annotations.account}') == "$(account_id)" ]]
 }
 
 # Janus itself, as dev has it, and with all that watches it.
@@ -153,10 +156,25 @@ is_programmed() { kubectl get gateways -A -o json | jq -e '.items[0].status | .a
 
 # providers: Terraform's, in a folder, for where it cannot fetch them.
 providers() {
-  if cluster_is_ours && [[ -z ${TF_PLUGIN_DIR:-} ]]; then
-    export TF_PLUGIN_DIR=$JANUS_CACHE/terraform-mirror
-    if [[ ! -d $TF_PLUGIN_DIR ]]; then terraform -chdir=infra/bootstrap providers mirror "$TF_PLUGIN_DIR"; fi
-  fi
+  if [[ -n ${TF_PLUGIN_DIR:-} ]]; then return; fi
+  export TF_PLUGIN_DIR=$JANUS_CACHE/terraform-mirror
+  if [[ ! -d $TF_PLUGIN_DIR ]]; then terraform -chdir=infra/bootstrap providers mirror "$TF_PLUGIN_DIR"; fi
+}
+
+# operators: their programs, built where they are not there: the recipe's name for it, and the last that it makes.
+operators() {
+  local name program
+  recipe_is_named
+  while read -r name program; do
+    if [[ ! -x $JANUS_ADDONS_BIN/$program ]]; then "$JANUS_ADDONS_RECIPE/build" "$name"; fi
+  done <<< 'demo demo
+eso external-secrets
+monitoring alertmanager
+traefik traefik
+keda keda-adapter'
+}
+recipe_is_named() {
+  [[ -n ${JANUS_ADDONS_RECIPE:-} ]] || die 'JANUS_ADDONS_RECIPE is to be a folder that brings operators up; demo/lib.sh says more'
 }
 
 # pages: how to look at what runs.
