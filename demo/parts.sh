@@ -56,6 +56,7 @@ up_account() {
 }
 emulator_answers() {
   [[ -e $state/aws/environment ]] || return 1
+  # shellcheck disable=SC2016  # the inner shell knows the address
   account sh -c 'curl -fsS -m 5 -o /dev/null "$AWS_ENDPOINT_URL/_ministack/health"' 2> /dev/null
 }
 # Where pods reach it: in a cluster of ours, that of its only node.

@@ -19,7 +19,7 @@ rows() { sed '/^$/d' <<< "$table"; }
 check() {
   local wanted found
   wanted=$(rows | awk '{ print $1 ".yaml" }' | sort)
-  found=$(find infra/addons -name '*.yaml' ! -name delivery.yaml -exec basename {} \; | sort)
+  found=$(find infra/addons -name '*.yaml' ! -name delivery.yaml ! -name preview.yaml -exec basename {} \; | sort)
   if ! diff <(printf '%s\n' "$wanted") <(printf '%s\n' "$found"); then
     printf 'infra/addons.sh: its table and the files of infra/addons differ\n' >&2
     return 1
@@ -32,17 +32,10 @@ if [[ ! -d infra/envs/${1:-} || -z ${1:-} ]]; then
   sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2
   exit 2
 fi
-outputs=$(terraform -chdir="infra/envs/$1" output -json)
-output() {
-  python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]]["value"])' "$1" <<< "$outputs"
-}
-
-endpoint=$(kubectl config view --minify --output 'jsonpath={.clusters[0].cluster.server}')
-if [[ $endpoint != "$(output cluster_endpoint)" ]]; then
-  printf 'infra/addons.sh: kubectl talks to %s, not to the cluster of %s; first:\n  aws eks update-kubeconfig --region %s --name %s\n' \
-    "$endpoint" "$1" "$(output region)" "$(output cluster_name)" >&2
-  exit 1
-fi
+# shellcheck source=infra/outputs.sh
+. infra/outputs.sh
+read_outputs "$1"
+same_cluster
 
 # What differs by environment. Nodes answer no metadata requests of pods, so region and VPC are told.
 settings() {
@@ -66,3 +59,6 @@ done < <(rows)
 namespace=$(output namespace)
 kubectl create namespace "$namespace" --dry-run=client --output yaml | kubectl apply --filename -
 kubectl apply --namespace "$namespace" --filename infra/addons/delivery.yaml
+if [[ $1 == dev ]]; then
+  kubectl apply --filename infra/addons/preview.yaml
+fi

@@ -5,8 +5,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
-import commands
-from commands import Wrong, pattern, plain, run
+import shell
+from commands import pattern, run
+from shell import Wrong, plain
 
 INCIDENTS = 'flood() { echo "water $LEVEL" > "$FOLDER/flood"; LEVEL=gone; }\nfails() { echo no; false; echo later; }\n'
 
@@ -96,12 +97,13 @@ class Commands(unittest.TestCase):
         self.wrong(console("here unknown", "$ true"), "unknown")
 
     def test_a_command_that_does_not_end(self):
-        patience, commands.PATIENCE_SECONDS = commands.PATIENCE_SECONDS, 0.3
-        self.addCleanup(setattr, commands, "PATIENCE_SECONDS", patience)
+        patience, shell.PATIENCE_SECONDS = shell.PATIENCE_SECONDS, 0.3
+        self.addCleanup(setattr, shell, "PATIENCE_SECONDS", patience)
         self.wrong(console("here", "$ echo begun; sleep 60"), "has not ended", "begun")
 
     def test_a_command_that_ends_the_shell(self):
         self.wrong(console("here", "$ exit 0", "$ true"), "ended the shell")
+        self.wrong(console("server", "$ echo up; sleep 60", "up") + console("here", "$ kill -KILL $$", "$ true"), "ended the shell")
 
     def test_what_is_started_ends_with_the_document(self):
         self.holds(console("here", "$ sleep 60 & echo $! > $FOLDER/pid"))

@@ -6,7 +6,7 @@
 #                         $JANUS_K8S_DIR, within the network namespace $JANUS_K8S_NETNS, and prints the prefix by which
 #                         commands get there; whose `node-down` ends it; and whose `build`, if there is one, makes
 #                         what they need
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 cluster_is_ours() { [[ -z ${KUBECONFIG:-} ]]; }
 

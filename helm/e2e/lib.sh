@@ -1,5 +1,5 @@
-# What the steps are written with. Sourced by helm/e2e/steps, demo/lib.sh and
-# docs/tests/incidents.sh, which have set
+# What the steps are written with. Sourced by helm/e2e/steps, demo/lib.sh and docs/tests/incidents.sh, which
+# have set
 #   ns      the namespace of the release
 #   work    a folder for logs and results, with the data in items.json
 #   values  the options of Helm that name the chart's values
@@ -79,12 +79,6 @@ on_each() {
   for address in $(addresses); do printf '%s\n' "$("$@" "$address")"; done | sort -u
 }
 
-# Data is looked for rather than waited for: when the kubelet brings it is the kubelet's affair.
-items() { get "http://$1:8080/items"; }
-serves() { [[ $(on_each items) == "$(cat "$1")" ]]; }
-last_reload() { get "http://$1:9090/metrics" | grep '^janus_last_reload_successful '; }
-failure_shows() { [[ $(on_each last_reload) == 'janus_last_reload_successful 0' ]]; }
-
 in_client() { k exec client -- "$@"; }
 get() { in_client /busybox wget -q -O - "$@"; }
 # header NAME URL
@@ -95,8 +89,11 @@ reload() {
   printf 'POST /-/reload HTTP/1.1\r\nHost: janus\r\nAuthorization: Bearer %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n' "$1" |
     k exec -i client -- /busybox nc "$2" 9090 | sed -n '1s/^HTTP\/1.1 \([0-9]*\).*/\1/p'
 }
-reloads_with() { [[ $(on_each reload "$1") == "$2" ]]; }
 
+# Data is looked for rather than waited for: when the kubelet brings it is the kubelet's affair.
+items() { get "http://$1:8080/items"; }
+last_reload() { get "http://$1:9090/metrics" | grep '^janus_last_reload_successful '; }
+failure_shows() { [[ $(on_each last_reload) == 'janus_last_reload_successful 0' ]]; }
 
 # Where requests come from, and what they ask for: the client's pod, and the Service.
 targets() { printf 'GET %s/items\nGET %s/items/1\n' "$(service)" "$(service)"; }

@@ -101,7 +101,7 @@ def check(outputs):
 
     repositories = call("ecr", "describe_repositories", "repositories")
     expect("the registry's tags are immutable", {entry["repositoryUri"]: entry["imageTagMutability"] for entry in repositories},
-           {outputs["registry_url"]: "IMMUTABLE"})
+           {outputs[name]: "IMMUTABLE" for name in ("registry_url", "chart_registry_url")})
 
     iam = SESSION.create_client("iam")
     for role in ("push", "deploy"):

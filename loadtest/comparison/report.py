@@ -10,13 +10,13 @@ BEGIN, END = "<!-- compare:begin -->", "<!-- compare:end -->"
 LOAD_COLUMNS = ("Server", "CPU, µs", "user", "system", "x Janus", "from", "to", "requests/s", "p50, µs", "p99, µs")
 
 
-def split(path):
+def split(path, begin_line=BEGIN, end_line=END):
     """What stands before and after the section; a file that is not there is empty."""
-    text = path.read_text() if path.exists() else f"{BEGIN}\n{END}\n"
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    text = path.read_text() if path.exists() else f"{begin_line}\n{end_line}\n"
+    before, begin, rest = text.partition(begin_line)
+    _, end, after = rest.partition(end_line)
     if not begin or not end:
-        raise Failure(f"{path} has no lines {BEGIN} and {END} for the results to stand between")
+        raise Failure(f"{path} has no lines {begin_line} and {end_line} for the results to stand between")
     return before, after
 
 

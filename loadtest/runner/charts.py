@@ -4,6 +4,8 @@ import math
 
 from comparison.chart import picture
 
+from .scenario import LATENCIES
+
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 310, 60, 20, 52, 40
 SHARES = (("p50", "50 %"), ("p90", "90 %"), ("p99", "99 %"), ("p999", "99.9 %"), ("p9999", "99.99 %"), ("max", "max"))
 
@@ -32,10 +34,9 @@ def legend(x, kind, text):
 def latency(results):
     """Percentiles on a logarithmic scale, with the objectives."""
     corrected, sent = results["latency_ms"], results["latency_from_sent_ms"]
-    bounds = {one["name"].removesuffix("_ms"): one["bound"] for one in results["objectives"] if one["name"].startswith("p")}
-    bounds.pop("per_second", None)
+    bounds = {one["name"].removesuffix("_ms"): one["bound"] for one in results["objectives"] if one["name"] in LATENCIES}
     lowest = 10 ** math.floor(math.log10(max(0.001, min(*corrected.values(), *sent.values()))))
-    highest = 10 ** math.ceil(math.log10(max([*corrected.values(), *bounds.values()])))
+    highest = max(10 * lowest, 10 ** math.ceil(math.log10(max(*corrected.values(), *bounds.values()))))
     step = (WIDTH - LEFT - RIGHT) / len(SHARES)
     x = {name: LEFT + step * (place + 0.5) for place, (name, _) in enumerate(SHARES)}
 
@@ -45,10 +46,14 @@ def latency(results):
 
     decades = [lowest * 10**power for power in range(round(math.log10(highest / lowest)) + 1)]
     marks = {"x": [(x[name], label) for name, label in SHARES], "y": [(y(one), f"{one:g} ms") for one in decades]}
-    parts = [line("second", [(x[name], y(sent[name])) for name, _ in SHARES])]
-    parts += [line("first", [(x[name], y(corrected[name])) for name, _ in SHARES])]
-    parts += [f'<path class="line bound" d="M{x[name] - step / 3:.1f} {y(bound):.1f}h{step * 2 / 3:.1f}"/>' for name, bound in bounds.items()]
-    parts += [legend(330, "first", "from when it was due"), legend(500, "second", "from when it was sent"), legend(666, "bound", "objective")]
+    parts = [
+        line("second", [(x[name], y(sent[name])) for name, _ in SHARES]),
+        line("first", [(x[name], y(corrected[name])) for name, _ in SHARES]),
+        *(line("bound", [(x[name] - step / 3, y(bound)), (x[name] + step / 3, y(bound))]) for name, bound in bounds.items()),
+        legend(330, "first", "from when it was due"),
+        legend(500, "second", "from when it was sent"),
+        legend(666, "bound", "objective"),
+    ]
     return frame(f"{results['scenario']}: latency", marks, parts)
 
 
@@ -60,15 +65,22 @@ def time(results):
     bottom, height = HEIGHT - BOTTOM, HEIGHT - TOP - BOTTOM
     last = max(1, seconds[-1]["second"])
 
+    def x(second):
+        return LEFT + (WIDTH - LEFT - RIGHT) * second / last
+
     def points(name, scale):
-        return [
-            (LEFT + (WIDTH - LEFT - RIGHT) * one["second"] / last, bottom - height * one[name] / scale) for one in seconds
-        ]
+        return [(x(one["second"]), bottom - height * one[name] / scale) for one in seconds]
 
     marks = {
-        "x": [(LEFT + (WIDTH - LEFT - RIGHT) * part / 4, f"{last * part / 4:g} s") for part in range(5)],
+        "x": [(x(last * part / 4), f"{last * part / 4:g} s") for part in range(5)],
         "y": [(bottom - height * part / 4, f"{most * part / 4:,.0f}") for part in range(5)],
     }
-    parts = [line("second", points("p99_ms", slowest)), line("bound", points("failed", most)), line("first", points("sent", most))]
-    parts += [legend(330, "first", "requests/s"), legend(440, "bound", "failed/s"), legend(540, "second", f"p99, up to {slowest:.3g} ms")]
+    parts = [
+        line("second", points("p99_ms", slowest)),
+        line("bound", points("failed", most)),
+        line("first", points("sent", most)),
+        legend(330, "first", "requests/s"),
+        legend(440, "bound", "failed/s"),
+        legend(540, "second", f"p99, up to {slowest:.3g} ms"),
+    ]
     return frame(f"{results['scenario']}: over time", marks, parts)

@@ -16,6 +16,8 @@ RELOAD_SECONDS_MAX = 30
 SLOW_BYTES_MIN = 1 << 20
 # How a slow client goes about it.
 READ_BYTES, WRITE_BYTES, PAUSE_SECONDS = 1024, 1, 0.2
+# They come one after the other: all at once they would be a spike, which is another scenario.
+ARRIVAL_SECONDS, CONNECT_SECONDS_MAX = 0.02, 30
 
 
 class WrongUse(Exception):
@@ -85,7 +87,8 @@ class Reloader:
         if self.admin:
             answer = ask_once(self.admin, "/-/reload", "POST", {"Authorization": f"Bearer {self.token}"})
             if answer.status != 200:
-                raise Unreachable(f"POST {self.admin.url}/-/reload answered {answer.status}: {answer.body.decode(errors='replace')}")
+                said = answer.body.decode(errors="replace")
+                raise Unreachable(f"POST {self.admin.url}/-/reload answered {answer.status}: {said}")
         end = time.monotonic() + RELOAD_SECONDS_MAX
         while self.data and self.tag() == before:
             if time.monotonic() > end:
@@ -128,7 +131,12 @@ class SlowClients:
         self.length = int(ask_once(goal, slow.path, "HEAD").headers.get("content-length", 0))
 
     def __enter__(self):
+        """Begins, and waits for all of them to be there."""
         self.thread.start()
+        wanted = self.slow.readers + self.slow.writers
+        end = time.monotonic() + CONNECT_SECONDS_MAX + wanted * ARRIVAL_SECONDS
+        while sum(self.open.values()) < wanted and time.monotonic() < end:
+            time.sleep(0.1)
         return self
 
     def __exit__(self, *_):
@@ -137,16 +145,16 @@ class SlowClients:
 
     def run(self):
         asyncio.set_event_loop(self.loop)
-        clients = [self.again("readers", self.read) for _ in range(self.slow.readers)]
-        clients += [self.again("writers", self.write) for _ in range(self.slow.writers)]
-        tasks = [self.loop.create_task(client) for client in clients]
+        kinds = [("readers", self.read)] * self.slow.readers + [("writers", self.write)] * self.slow.writers
+        tasks = [self.loop.create_task(self.again(*kind, place)) for place, kind in enumerate(kinds)]
         self.loop.run_forever()
         for task in tasks:
             task.cancel()
         self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         self.loop.close()
 
-    async def again(self, kind, use):
+    async def again(self, kind, use, place):
+        await asyncio.sleep(place * ARRIVAL_SECONDS)
         while True:
             try:
                 reader, writer = await self.connect()
@@ -201,10 +209,15 @@ class SlowClients:
         troubles = []
         if self.slow.readers and self.length < SLOW_BYTES_MIN:
             troubles.append(
-                f"{self.slow.path} has {self.length:,} bytes, which fit into buffers, so that no reader is slow to the server: "
-                f"serve a collection of at least {SLOW_BYTES_MIN:,}"
+                f"{self.slow.path} has {self.length:,} bytes, which fit into buffers, so that no reader is slow to the "
+                f"server: serve a collection of at least {SLOW_BYTES_MIN:,}"
             )
         for kind, wanted in (("readers", self.slow.readers), ("writers", self.slow.writers)):
             if self.most[kind] < wanted:
                 troubles.append(f"of {wanted} slow {kind} only {self.most[kind]} were connected at once")
-        return {"readers_max": self.most["readers"], "writers_max": self.most["writers"], "cut_off": self.cut_off, "troubles": troubles}
+        return {
+            "readers_max": self.most["readers"],
+            "writers_max": self.most["writers"],
+            "cut_off": self.cut_off,
+            "troubles": troubles,
+        }

@@ -60,13 +60,14 @@ def due_to_start(one):
 
 
 def stage(one):
+    unsent = one.planned - one.sent if one.planned else 0
     return {
         "rate": one.rate,
         "seconds": one.seconds,
         "planned": one.planned,
         "sent": one.sent,
         "failed": one.failed,
-        "is_held": one.planned is None or one.planned - one.sent <= max(UNSENT_SHARE * one.planned, UNSENT_SECONDS * one.rate),
+        "is_held": not unsent or unsent <= max(UNSENT_SHARE * one.planned, UNSENT_SECONDS * one.rate),
         "latency_ms": percentiles(due_to_end(one)),
     }
 
@@ -96,7 +97,12 @@ def by_second(played):
             failed.append(is_failed)
         offset += one.seconds
     return [
-        {"second": second, "sent": len(latencies), "failed": sum(failed), "p99_ms": percentile(sorted(latencies), 0.99) * 1000}
+        {
+            "second": second,
+            "sent": len(latencies),
+            "failed": sum(failed),
+            "p99_ms": percentile(sorted(latencies), 0.99) * 1000,
+        }
         for second, (latencies, failed) in sorted(found.items())
     ]
 

@@ -7,6 +7,8 @@ from comparison.report import table
 from . import charts
 from .verdict import phrase
 
+LATENCIES = ("p50, ms", "p99, ms", "p99.9, ms")
+
 
 def write(results, folder):
     folder.mkdir(parents=True, exist_ok=True)
@@ -31,26 +33,12 @@ def markdown(results, pictures):
         table(("Objective", ""), [(phrase(one), one["verdict"]) for one in results["objectives"]], 2),
     ]
     if results["latency_ms"]:
+        late = results["late_ms"]
         parts += [
-            table(
-                ("Stage", "requests/s", "s", "sent", "failed", "p50, ms", "p99, ms", "p99.9, ms"),
-                [
-                    (str(number), f"{one['rate']:,}", f"{one['seconds']:g}", f"{one['sent']:,}", f"{one['failed']:,}", *three(one))
-                    for number, one in enumerate(results["stages"], 1)
-                ],
-                1,
-            ),
-            table(
-                ("Route", "sent", "failed", "statuses", "p50, ms", "p99, ms", "p99.9, ms"),
-                [
-                    (one["name"], f"{one['sent']:,}", f"{one['failed']:,}",
-                     ", ".join(f"{count:,} x {status}" for status, count in one["statuses"].items()), *three(one))
-                    for one in results["routes"]
-                ],
-                1,
-            ),
-            f"Latency counts from when a request was due. Half of them were sent {results['late_ms']['p50']:.2f} ms late, "
-            f"one in a hundred {results['late_ms']['p99']:.2f} ms or more, the latest {results['late_ms']['max']:.2f} ms.\n",
+            stages(results["stages"]),
+            routes(results["routes"]),
+            f"Latency counts from when a request was due. Half of them were sent {late['p50']:.2f} ms late, one in a hundred "
+            f"{late['p99']:.2f} ms or more, the latest {late['max']:.2f} ms.\n",
         ]
     server = results["server"]
     if "cpu_us" in server:
@@ -71,10 +59,27 @@ def markdown(results, pictures):
             f"{slow['cut_off']} were cut off.\n"
         )
     if results["errors"]:
-        parts.append(table(("Error", "count"), [(one["text"].replace("|", "\\|"), f"{one['count']:,}") for one in results["errors"]], 1))
+        errors = [(one["text"].replace("|", "\\|"), f"{one['count']:,}") for one in results["errors"]]
+        parts.append(table(("Error", "count"), errors, 1))
     parts += [f"![{name.removesuffix('.svg')}]({name})\n" for name in pictures]
     return "\n".join(parts)
 
 
-def three(one):
+def stages(found):
+    rows = [
+        (str(number), f"{one['rate']:,}", f"{one['seconds']:g}", f"{one['sent']:,}", f"{one['failed']:,}", *latencies(one))
+        for number, one in enumerate(found, 1)
+    ]
+    return table(("Stage", "requests/s", "s", "sent", "failed", *LATENCIES), rows, 1)
+
+
+def routes(found):
+    rows = []
+    for one in found:
+        statuses = ", ".join(f"{count:,} x {status}" for status, count in one["statuses"].items())
+        rows.append((one["name"], f"{one['sent']:,}", f"{one['failed']:,}", statuses, *latencies(one)))
+    return table(("Route", "sent", "failed", "statuses", *LATENCIES), rows, 1)
+
+
+def latencies(one):
     return [f"{one['latency_ms'][name]:,.2f}" if one["latency_ms"] else "" for name in ("p50", "p99", "p999")]

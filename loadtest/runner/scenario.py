@@ -346,7 +346,8 @@ def read(name):
     try:
         source = file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ScenarioError(f"there is no scenario {name!r}; there are {', '.join(names())}, or the path of a TOML file") from None
+        known = ", ".join(names())
+        raise ScenarioError(f"there is no scenario {name!r}; there are {known}, or the path of a TOML file") from None
     except (OSError, UnicodeDecodeError) as wrong:
         raise ScenarioError(f"{file}: {wrong}") from None
     return Reader(file, source).scenario()

@@ -51,7 +51,7 @@ def phrase(objective):
     sign = "at least" if name in AT_LEAST else "at most"
     goal = f"{name}: {sign} {amount(bound)}{unit and ' ' + unit}"
     if objective["figure"] is None:
-        return f"{goal}, not measured" + (": a local objective, and the server's process is not in sight" if objective["is_local"] else "")
+        return f"{goal}, not measured"
     text = f"{goal}, found {amount(objective['figure'])}"
     if objective["verdict"] == MISSED and bound:
         text += f", {objective['figure'] / bound:.2f} x that"

@@ -55,6 +55,15 @@ def objectives(done):
     return {one["name"]: one["verdict"] for one in done.result["objectives"]}
 
 
+def members(value):
+    """The names of all members, at any depth; statuses are data."""
+    if isinstance(value, list):
+        return set().union(*map(members, value))
+    if not isinstance(value, dict):
+        return set()
+    return set(value).union(*(members(inner) for name, inner in value.items() if name != "statuses"))
+
+
 class Case(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -131,7 +140,7 @@ class Verdicts(Case):
     def test_a_rate_that_is_not_held_is_no_verdict(self):
         with planted() as url:
             done = self.run_on(url, "--rate", 100_000, "--duration", "500ms",
-                               preexec_fn=lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}))
+                               preexec_fn=lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1]))
         self.check_code(done, 3)
         self.assertRegex(done.stdout, r"NO VERDICT: the generator could not hold 100,000 requests a second: [\d,]+ of 50,000")
         self.assertEqual(set(objectives(done).values()), {"not judged"})
@@ -232,10 +241,12 @@ class Scenarios(Case):
         return done.result
 
     def test_all_have_a_goal_and_are_listed(self):
+        documented = (ROOT / "docs" / "load-tests.md").read_text()
         listed = subprocess.run([ROOT / "loadtest" / "run", "--list"], capture_output=True, text=True, check=True).stdout
         self.assertEqual([line.split()[0] for line in listed.splitlines()], scenario.names())
         for name in scenario.names():
             self.assertIn(scenario.read(name).goal, listed)
+            self.assertIn(f"| `{name}` | {scenario.read(name).goal} |", documented)
 
     def test_steady_ramp_spike_soak(self):
         for name in ("steady", "ramp", "spike", "soak"):
@@ -250,6 +261,12 @@ class Scenarios(Case):
         self.assertEqual(statuses["item"], ["200"])
         self.assertEqual(statuses["item-conditional"], ["304"])
         self.assertEqual(statuses["item-absent"], ["404"])
+
+    def test_every_member_of_the_result_is_documented(self):
+        text = (ROOT / "docs" / "load-tests.md").read_text()
+        result = self.small("slow-clients", "--scale", 0.1)
+        for name in members(result) | {"done", "of_new_data", "unmeasured"}:
+            self.assertIn(f"`{name}`", text)
 
     def test_saturation(self):
         self.assertGreater(self.small("saturation")["requests"]["per_second"], 1000)
@@ -269,6 +286,19 @@ class Scenarios(Case):
             self.assertEqual(result["reloads"]["failed"], 0, result["reloads"])
             self.assertEqual(result["reloads"]["of_new_data"] > 0, new_data)
             self.assertEqual(self.janus.data.read_bytes(), before)
+
+    def test_a_run_that_is_ended_restores_the_data(self):
+        before = self.janus.data.read_bytes()
+        every = self.scenario((scenario.FOLDER / "reload.toml").read_text().replace('every = "2s"', 'every = "200ms"'))
+        command = [ROOT / "loadtest" / "run", self.janus.url, every, "--rate", "10", "--data", self.janus.data, "--out", self.out]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            end = time.monotonic() + 20
+            while self.janus.data.read_bytes() == before and time.monotonic() < end:
+                time.sleep(0.01)
+            self.assertNotEqual(self.janus.data.read_bytes(), before, "nothing was changed")
+            process.terminate()
+        self.assertEqual(process.returncode, 143)
+        self.assertEqual(self.janus.data.read_bytes(), before)
 
     def test_the_plan_draws_the_same_requests_each_time_and_few_of_them_often(self):
         plans = [

@@ -115,6 +115,15 @@ resource "aws_security_group" "api_clients" {
   tags = { Name = "${var.name}-api-clients" }
 }
 
+resource "aws_vpc_security_group_egress_rule" "api_clients_load_balancer" {
+  security_group_id = aws_security_group.api_clients.id
+  description       = "HTTP to a load balancer inside the VPC, which delivery tests"
+  cidr_ipv4         = var.vpc_cidr
+  ip_protocol       = "tcp"
+  from_port         = 80
+  to_port           = 80
+}
+
 resource "aws_vpc_security_group_egress_rule" "api_clients" {
   security_group_id = aws_security_group.api_clients.id
   description       = "HTTPS to the API, to GitHub and to AWS"

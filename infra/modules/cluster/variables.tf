@@ -56,6 +56,16 @@ variable "addon_versions" {
   }
 }
 
+variable "vpc_cidr" {
+  description = "Addresses of the VPC."
+  type        = string
+
+  validation {
+    condition     = can(cidrhost(var.vpc_cidr, 0))
+    error_message = "vpc_cidr must be a CIDR, as 10.0.0.0/16."
+  }
+}
+
 variable "vpc_id" {
   description = "The VPC."
   type        = string

@@ -1,5 +1,5 @@
 # Delivery from GitHub Actions, without a key: GitHub's token for a job is traded for a role for an hour. One role pushes
-# images, another deploys, and neither can do what the other does.
+# images and charts, another deploys, and neither can do what the other does.
 
 data "aws_partition" "current" {}
 
@@ -52,7 +52,7 @@ locals {
           "ecr:PutImage",
           "ecr:UploadLayerPart",
         ]
-        Resource = var.repository_arn
+        Resource = var.repository_arns
       },
     ]
   })

@@ -28,13 +28,13 @@ variable "cluster_name" {
   }
 }
 
-variable "repository_arn" {
-  description = "The image repository to push to."
-  type        = string
+variable "repository_arns" {
+  description = "The repositories to push to: images and charts."
+  type        = list(string)
 
   validation {
-    condition     = can(regex("^arn:[^:]+:ecr:", var.repository_arn))
-    error_message = "repository_arn must be the ARN of an ECR repository."
+    condition     = length(var.repository_arns) > 0 && alltrue([for arn in var.repository_arns : can(regex("^arn:[^:]+:ecr:", arn))])
+    error_message = "repository_arns must be the ARNs of ECR repositories, at least one."
   }
 }
 

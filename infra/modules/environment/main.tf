@@ -70,13 +70,21 @@ module "registry" {
   kms_key_arn = aws_kms_key.this.arn
 }
 
+# Helm takes a chart's name for the last part of its repository's.
+module "chart_registry" {
+  source = "../registry"
+
+  name        = "${local.name}-charts/janus"
+  kms_key_arn = aws_kms_key.this.arn
+}
+
 module "delivery" {
   source = "../delivery"
 
   region             = var.region
   account_id         = local.account_id
   cluster_name       = local.name
-  repository_arn     = module.registry.arn
+  repository_arns    = [module.registry.arn, module.chart_registry.arn]
   github             = var.github
   push_environment   = "${var.environment}-images"
   deploy_environment = var.environment
@@ -89,6 +97,7 @@ module "cluster" {
   name               = local.name
   account_id         = local.account_id
   vpc_id             = module.network.vpc_id
+  vpc_cidr           = var.cidr
   private_subnet_ids = module.network.private_subnet_ids
   kms_key_arn        = aws_kms_key.this.arn
   log_retention_days = var.log_retention_days

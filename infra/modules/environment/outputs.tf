@@ -53,6 +53,11 @@ output "registry_url" {
   value       = module.registry.url
 }
 
+output "chart_registry_url" {
+  description = "The chart's repository: helm pull oci://."
+  value       = module.chart_registry.url
+}
+
 output "secret_name" {
   description = "The one name of the application's secret: the chart's externalSecret.remoteKey."
   value       = module.secrets.secret_name

@@ -7,6 +7,7 @@ variables {
   name               = "janus-test"
   account_id         = "111122223333"
   vpc_id             = "vpc-0123456789abcdef0"
+  vpc_cidr           = "10.0.0.0/16"
   private_subnet_ids = { eu-central-1a = "subnet-a", eu-central-1b = "subnet-b", eu-central-1c = "subnet-c" }
   kms_key_arn        = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd"
   log_retention_days = 7

@@ -7,7 +7,7 @@ variables {
   region             = "eu-central-1"
   account_id         = "111122223333"
   cluster_name       = "janus-test"
-  repository_arn     = "arn:aws:ecr:eu-central-1:111122223333:repository/janus-test"
+  repository_arns    = ["arn:aws:ecr:eu-central-1:111122223333:repository/janus-test", "arn:aws:ecr:eu-central-1:111122223333:repository/janus-test-charts/janus"]
   github             = { owner = "example", repository = "janus" }
   push_environment   = "test-images"
   deploy_environment = "test"
@@ -72,11 +72,14 @@ run "push_and_deploy_are_apart" {
             "ecr:PutImage",
             "ecr:UploadLayerPart",
           ]
-          Resource = "arn:aws:ecr:eu-central-1:111122223333:repository/janus-test"
+          Resource = [
+            "arn:aws:ecr:eu-central-1:111122223333:repository/janus-test",
+            "arn:aws:ecr:eu-central-1:111122223333:repository/janus-test-charts/janus",
+          ]
         },
       ]
     }
-    error_message = "push reaches its repository, and no cluster"
+    error_message = "push reaches its repositories, and no cluster"
   }
   assert {
     condition = jsondecode(aws_iam_role_policy.deploy.policy) == {
