@@ -73,7 +73,7 @@ emulator_address() {
 # addon NAME CRD: an operator. In a cluster of the user's own it is there already, or the user is told.
 addon() {
   if ! cluster_is_ours; then
-    kubectl get crd "$2" > /dev/null || die "the cluster lacks $1 (no $2): infra/addons.sh installs it"
+    kubectl get crd "$2" > /dev/null || die "the cluster lacks $1 (no $2). External Secrets and monitoring are installed by infra/addons.sh; KEDA and a gateway are yours to bring"
     return
   fi
   recipe_is_named

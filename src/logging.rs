@@ -1,18 +1,67 @@
 //! The log: one event a line on standard error, as text or as JSON.
+//!
+//! Who logs waits until its line is written, but for the access log: a request waits for nobody who reads.
 
-use std::io::IsTerminal;
+mod queue;
 
+use std::io::{IsTerminal, Stderr, stderr};
+use std::time::Duration;
+
+use tracing::Metadata;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::writer::{EitherWriter, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use self::queue::LineQueue;
 use crate::config::{Config, LogFormat, LogLevel};
 
+/// How long the end waits for lines of the access log that are still to be written.
+const FINISH_MAX: Duration = Duration::from_secs(1);
+
+/// Where lines go. When it is dropped, the access log is written as far as that goes.
+#[derive(Debug)]
+pub struct Log {
+    access: Option<LineQueue>,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if let Some(queue) = &self.access {
+            queue.finish(FINISH_MAX);
+        }
+    }
+}
+
+/// Writes the lines of the access log to its queue, all others to standard error.
+struct Lines {
+    access: Option<LineQueue>,
+}
+
+impl MakeWriter<'_> for Lines {
+    type Writer = EitherWriter<Stderr, LineQueue>;
+
+    fn make_writer(&self) -> Self::Writer {
+        EitherWriter::A(stderr())
+    }
+
+    fn make_writer_for(&self, event: &Metadata<'_>) -> Self::Writer {
+        match &self.access {
+            Some(queue) if event.target() == "janus::access" => EitherWriter::B(queue.clone()),
+            _ => self.make_writer(),
+        }
+    }
+}
+
 /// Sends events to standard error from now on.
-pub fn init(config: &Config) {
+///
+/// # Errors
+///
+/// The thread that writes the access log cannot be started.
+pub fn init(config: &Config) -> std::io::Result<Log> {
     let level = match config.log_level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -24,16 +73,24 @@ pub fn init(config: &Config) {
     let filter = Targets::new()
         .with_default(LevelFilter::WARN)
         .with_target("janus", level);
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let access = if config.access_log {
+        Some(LineQueue::start(stderr(), |lines| {
+            tracing::warn!(lines, "nobody read the access log, and lines of it were dropped");
+        })?)
+    } else {
+        None
+    };
+    let lines = fmt::layer().with_writer(Lines { access: access.clone() });
     // A subscriber that is there already is a test's.
     let _ = match config.log_format {
         LogFormat::Json => tracing_subscriber::registry()
             .with(lines.json().with_filter(filter))
             .try_init(),
         LogFormat::Text => {
-            let ansi = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let ansi = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             let lines = lines.with_ansi(ansi).with_target(false).with_filter(filter);
             tracing_subscriber::registry().with(lines).try_init()
         }
     };
+    Ok(Log { access })
 }

@@ -22,7 +22,7 @@ fn run(cli: Cli) -> Result<(), u8> {
         return Ok(());
     }
     let config = cli.config().map_err(|error| fail(&error, error.exit_code()))?;
-    logging::init(&config);
+    let _log = logging::init(&config).map_err(|error| fail(&error, exit::UNAVAILABLE))?;
     match cli.action {
         Action::Check => {
             let report = check::check(&app::source(&config), &app::loading(&config))

@@ -2,7 +2,8 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use support::{Client, Server, janus};
+use support::{Client, PATIENCE, Server, janus};
 
 /// Puts a file in place the way careful programs do: whole, by a rename.
 fn put(path: &Path, content: &[u8]) {
@@ -387,6 +388,65 @@ fn the_access_log_believes_trusted_proxies_only() {
         (&"unmatched".into(), &"127.0.0.1".into())
     );
     assert_ne!(line["fields"]["request_id"], "abc-1");
+}
+
+#[test]
+fn requests_are_answered_though_nobody_reads_the_access_log() {
+    let mut server = Ended(
+        janus()
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--log-format",
+                "json",
+                "--access-log",
+            ])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut log = BufReader::new(server.0.stderr.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let listening: serde_json::Value =
+        serde_json::from_str(&log.find(|line| line.contains("\"listening\"")).unwrap()).unwrap();
+    log.find(|line| line.contains("\"ready\"")).unwrap();
+    // Read no more. The pipe is soon full, and so is what is kept for it.
+    let mut client = TcpStream::connect(listening["fields"]["address"].as_str().unwrap()).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (mut answer, mut length) = (vec![0; 4096], 0);
+    for _ in 0..100 {
+        client
+            .write_all(&b"GET /items/1 HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(200))
+            .unwrap();
+        let mut answered = 0;
+        while answered < 200 {
+            length += client.read(&mut answer[length..]).unwrap();
+            let end = b"{\"id\":1,\"name\":\"Item One\"}";
+            while let Some(at) = answer[..length].windows(end.len()).position(|window| window == end) {
+                answer.copy_within(at + end.len()..length, 0);
+                length -= at + end.len();
+                answered += 1;
+            }
+        }
+    }
+    // Read again: what was dropped is told.
+    let told = log.find(|line| line.contains("were dropped")).unwrap();
+    assert!(
+        serde_json::from_str::<serde_json::Value>(&told).unwrap()["fields"]["lines"].as_u64() > Some(0),
+        "{told}"
+    );
+}
+
+/// A program that ends with the test.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
