@@ -59,11 +59,12 @@ impl Output {
         self.bodies.is_empty().then(|| &self.gathered[self.gathered_sent..])
     }
 
-    /// The next pieces, up to as many as one vectored write takes.
-    pub fn slices(&self) -> impl AsRef<[IoSlice<'_>]> {
+    /// The next pieces, of `length_max` bytes together and as many as one vectored write takes.
+    pub fn slices(&self, length_max: usize) -> impl AsRef<[IoSlice<'_>]> {
         let mut slices = Slices {
             all: [IoSlice::new(b""); SLICES_MAX],
             count: 0,
+            room: length_max,
         };
         let mut at = self.gathered_sent;
         for (before, body) in &self.bodies[self.bodies_sent..] {
@@ -108,11 +109,15 @@ impl Output {
 struct Slices<'a> {
     all: [IoSlice<'a>; SLICES_MAX],
     count: usize,
+    /// Bytes that may still be added.
+    room: usize,
 }
 
 impl<'a> Slices<'a> {
-    /// Adds a piece, if there is room and it is one.
+    /// Adds of a piece what there is room for, if it is one.
     fn push(&mut self, piece: &'a [u8]) {
+        let piece = &piece[..piece.len().min(self.room)];
+        self.room -= piece.len();
         if !piece.is_empty() && self.count < SLICES_MAX {
             self.all[self.count] = IoSlice::new(piece);
             self.count += 1;
@@ -135,14 +140,14 @@ mod tests {
         let mut sent = Vec::new();
         while !output.is_empty() {
             let pieces: Vec<u8> = output
-                .slices()
+                .slices(step)
                 .as_ref()
                 .iter()
                 .flat_map(|slice| slice.iter().copied())
                 .collect();
-            let length = step.min(pieces.len());
-            sent.extend_from_slice(&pieces[..length]);
-            output.advance(length);
+            assert!(pieces.len() <= step);
+            sent.extend_from_slice(&pieces);
+            output.advance(pieces.len());
         }
         sent
     }

@@ -172,23 +172,33 @@ enum Turn {
     Over,
 }
 
-/// Sends all of it. Fails if the client has taken nothing for too long.
+/// Bytes of large bodies that a connection sends before it is the others' turn. Whoever asks for a large body at the same
+/// time as many others would otherwise hold the worker for as long as the kernel takes to copy all of them.
+const TURN_LENGTH_MAX: usize = 256 << 10;
+
+/// Sends all of it, in several turns if it is much. Fails if the client has taken nothing for too long.
 fn poll_send<S: AsyncWrite + Unpin>(
     stream: &mut S,
     timer: &Timer,
     output: &mut Output,
     context: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
+    let mut room = TURN_LENGTH_MAX;
     while !output.is_empty() {
+        if room == 0 {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let stream = Pin::new(&mut *stream);
         let sent = match output.single() {
             Some(bytes) => stream.poll_write(context, bytes),
-            None => stream.poll_write_vectored(context, output.slices().as_ref()),
+            None => stream.poll_write_vectored(context, output.slices(room).as_ref()),
         };
         match sent? {
             Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             Poll::Ready(length) => {
                 output.advance(length);
+                room = room.saturating_sub(length);
                 timer.stop();
             }
             Poll::Pending if timer.wait(Wait::Write, context) => {
