@@ -3,7 +3,7 @@
 use janus::lifecycle::Phase;
 use tokio::io::AsyncReadExt;
 
-use crate::memory::{FACES, Server, pass, run, settle};
+use crate::memory::{FACES, Face, Server, pass, run, settle};
 
 const REQUEST: &[u8] = b"GET /items/1 HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -210,4 +210,29 @@ fn what_a_client_did_not_take_is_not_given_to_the_next() {
             }
         });
     }
+}
+
+#[test]
+fn who_asks_for_much_lets_others_in_between() {
+    run(async {
+        let server = Server::new(Face::Lane);
+        let (mut much, mut greedy) = server.connect_slow(4 << 20).await;
+        let (mut little, mut modest) = server.connect_slow(1024).await;
+        let between = tokio::task::spawn_local(async move {
+            little.read_exact(&mut [0]).await.unwrap();
+            let mut sent = vec![0; 4 << 20];
+            (much.read(&mut sent).await.unwrap(), much)
+        });
+        let collections = b"GET /items HTTP/1.1\r\nHost: a\r\n\r\n".repeat(8);
+        tokio::join!(greedy.send(&collections), modest.send(REQUEST));
+        let (sent, mut much) = between.await.unwrap();
+        greedy.end().await;
+        let mut rest = Vec::new();
+        much.read_to_end(&mut rest).await.unwrap();
+        assert!(
+            rest.len() > sent / 8,
+            "{sent} bytes before the other's answer, {} after",
+            rest.len()
+        );
+    });
 }

@@ -185,13 +185,13 @@ fn poll_send<S: AsyncWrite + Unpin>(
 ) -> Poll<io::Result<()>> {
     let mut room = TURN_LENGTH_MAX;
     while !output.is_empty() {
-        if room == 0 {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
         let stream = Pin::new(&mut *stream);
         let sent = match output.single() {
             Some(bytes) => stream.poll_write(context, bytes),
+            None if room == 0 => {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             None => stream.poll_write_vectored(context, output.slices(room).as_ref()),
         };
         match sent? {
