@@ -74,7 +74,8 @@ class Shell:
         self.script = Path(folder) / "command"
         self.answers, self.answer = os.pipe()
         self.bash = subprocess.Popen(
-            ["bash", "--noprofile", "--norc"],
+            # Whoever started this in the background may have it ignore interrupts, and bash could not undo that.
+            ["env", "--default-signal=INT", "bash", "--noprofile", "--norc"],
             stdin=subprocess.PIPE,
             # It tells of jobs that end; what commands say is on their terminals.
             stdout=subprocess.DEVNULL,
