@@ -14,9 +14,10 @@ from runner import scenario
 from .servers import ROOT, Janus, build, planted, run
 
 TOOLS = ("vegeta", "wrk")
+# Bounds that a machine which does other work as well does not reach by itself, and the planted faults do.
 STEADY = """
 goal = "Something to fail."
-connections = 8
+connections = 64
 [[stages]]
 rate = 200
 duration = "2s"
@@ -24,8 +25,8 @@ duration = "2s"
 name = "item"
 path = "/items/{id}"
 [objectives]
-p50_ms = 250
-p99_ms = 280
+p50_ms = 1000
+p99_ms = 1500
 error_share = 0
 """
 # Each a change of that, and what is said of it: line 2 is the first that is not empty.
@@ -34,21 +35,21 @@ BROKEN = (
     ("rate = 200", "rate = 0", r":5: rate = 0 is not an integer from 1 to 100,000"),
     ("rate = 200", "", r":4: a stage of vegeta has a rate"),
     ('"2s"', '"2"', r":6: duration = '2' is not a duration such as 500ms"),
-    ("connections = 8", "", r":1: 'connections' is missing"),
+    ("connections = 64", "", r":1: 'connections' is missing"),
     ('"/items/{id}"', '"/items/{key}"', r":9: path = .* has \{key\}, which is neither \{id\} nor \{absent\}"),
     ("error_share", "failures", r":13: unknown key 'failures' in \[objectives\]; did you mean reload_failures"),
     ("p50_ms", "median", r":11: unknown key 'median' in \[objectives\]; known are p50_ms"),
     ("error_share = 0", "per_second = 1", r":13: in open loop the scenario decides on the rate"),
     ("error_share = 0", "reload_failures = 0", r":13: there is no table \[reload\]"),
     ("error_share = 0", "[objectives.local]\np50_ms = 1", r":14: local are cpu_us, memory_growth_mib"),
-    ("connections = 8", 'engine = "wrk"\nconnections = 8', r":6: a stage of wrk has no rate"),
+    ("connections = 64", 'engine = "wrk"\nconnections = 64', r":6: a stage of wrk has no rate"),
     ("goal =", "goal", r".toml: Expected '=' after a key .*line 2"),
 )
 
 
 def slow_one_time_in_twenty(number):
     if number % 20 == 0:
-        time.sleep(0.3)
+        time.sleep(2)
 
 
 def objectives(done):
@@ -99,12 +100,12 @@ class Verdicts(Case):
             done = self.run_on(url)
         self.check_code(done, 1)
         self.assertEqual(objectives(done), {"p50_ms": "met", "p99_ms": "missed", "error_share": "met"})
-        self.assertRegex(done.stdout, r"MISSED: p99_ms: at most 280 ms, found 3\d\d, 1\.\d+ x that")
+        self.assertRegex(done.stdout, r"MISSED: p99_ms: at most 1,500 ms, found 2,?\d\d\d, 1\.\d+ x that")
 
     def test_one_stall_is_charged_to_all_that_were_due_meanwhile(self):
         # One request in 400 is slow, which no percentile of those three would see if the generator waited with it.
         with planted(lambda number: time.sleep(1) if number == 100 else None) as url:
-            done = self.run_on(url, text=STEADY.replace("connections = 8", "connections = 1"))
+            done = self.run_on(url, text=STEADY.replace("connections = 64", "connections = 1").replace("1500", "280"))
         self.check_code(done, 1)
         self.assertEqual(objectives(done)["p99_ms"], "missed")
         self.assertGreater(done.result["latency_ms"]["p90"], 300)
@@ -124,7 +125,8 @@ class Verdicts(Case):
         self.assertEqual(done.result["errors"][0]["text"], "status 204 where 200 is right")
 
     def test_a_connection_that_is_closed_instead_of_an_answer_is_an_error(self):
-        with planted(lambda number: "hang up" if number % 4 == 0 else None) as url:
+        # Go asks again where a kept connection is closed: only so many in a row meet a new one too.
+        with planted(lambda number: "hang up" if 100 <= number < 300 else None) as url:
             done = self.run_on(url)
         self.check_code(done, 1)
         self.assertEqual(objectives(done)["error_share"], "missed")
