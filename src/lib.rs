@@ -11,6 +11,7 @@
 //! [`app`] builds the parts from the [`config`] that [`cli`] reads, and owns their [`lifecycle`].
 
 pub mod app;
+pub mod body;
 pub mod check;
 pub mod cli;
 pub mod config;

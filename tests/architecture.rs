@@ -6,17 +6,19 @@ use std::path::{Path, PathBuf};
 
 /// A module and the modules of the crate that it may name; `app` and what it is made of may name all.
 const RULES: &[(&str, &[&str])] = &[
-    ("items", &[]),
+    ("body", &[]),
+    ("items", &["body"]),
     ("metrics", &[]),
     ("source", &[]),
     ("lifecycle", &[]),
-    ("snapshot", &["items"]),
+    ("snapshot", &["body", "items"]),
     ("hardware", &["metrics"]),
-    ("http", &["snapshot", "metrics", "lifecycle", "reload"]),
+    ("http", &["body", "snapshot", "metrics", "lifecycle", "reload"]),
 ];
 
 /// Paths that never name an actix, tokio or file-system type.
 const PURE: &[&str] = &[
+    "body.rs",
     "items",
     "snapshot",
     "metrics",

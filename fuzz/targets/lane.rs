@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use janus::http::answer::{Scope, Site};
 use janus::http::lane::{Ended, Lane};
 use janus::http::record::HttpMetrics;
+use janus::http::transport::Transport;
 use janus::http::worker::{Shared, Worker};
 use janus::items::{Format, ParseOptions, parse};
 use janus::lifecycle::Lifecycle;
@@ -61,6 +62,8 @@ impl AsyncWrite for Memory<'_> {
         Poll::Ready(Ok(()))
     }
 }
+
+impl Transport for Memory<'_> {}
 
 /// What was answered without the date, and what was left to the application.
 async fn serve(worker: Rc<Worker>, bytes: &[u8], piece_length: usize) -> (Vec<u8>, Option<Vec<u8>>) {

@@ -99,6 +99,7 @@ CASES = (
     Case("by-id", "One item of a million, ids at random", million, browser(), without=NO_ITEMS),
     Case("br", "A body in Brotli", coded, browser(accept_encoding="br"), without=NO_BROTLI),
     Case("gzip", "A body in gzip", coded, browser(accept_encoding="gzip"), without=NO_TEXT),
+    Case("body-16k", "A body of 16 KiB", partial(body, 16 * KIB), PLAIN, 16, without=TOO_LARGE),
     Case("body-64k", "A body of 64 KiB", partial(body, 64 * KIB), PLAIN, 16, without=TOO_LARGE),
     Case("body-1m", "A body of 1 MiB", partial(body, KIB * KIB), PLAIN, 8, without=TOO_LARGE),
     Case("body-16m", "A body of 16 MiB", partial(body, 16 * KIB * KIB), PLAIN, 4, without=TOO_LARGE),

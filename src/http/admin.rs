@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -13,6 +12,7 @@ use super::answer::Endpoint;
 use super::problem::{Details, Place, Problem};
 use super::reply::Made;
 use super::token::TokenFile;
+use crate::body::Body;
 use crate::reload::{Reloads, Report};
 use crate::snapshot::{Head, Publisher, Snapshot};
 
@@ -67,7 +67,7 @@ fn reloaded(report: &Report) -> Made {
 }
 
 fn json(body: &impl Serialize) -> Made {
-    let body = Bytes::from(simd_json::to_vec(body).expect("it is text and numbers"));
+    let body = Body::from(simd_json::to_vec(body).expect("it is text and numbers"));
     let head = Head::builder(200)
         .field("content-length", body.len().to_string())
         .field("content-type", "application/json")

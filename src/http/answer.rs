@@ -2,14 +2,13 @@
 
 use std::sync::LazyLock;
 
-use bytes::Bytes;
-
 use super::cors::Cors;
 use super::negotiate::{accepts_identity, choose, if_match_passes, if_none_match_hits};
 use super::problem::{ALLOW, ALLOW_POST, Problem};
 use super::reply::Reply;
 use super::request::{Method, RequestHead};
 use super::route::Route;
+use crate::body::Body;
 use crate::snapshot::{Head, Item, Resource, Snapshot, item_entity_tag};
 
 /// Which targets a listener serves.
@@ -207,14 +206,14 @@ fn has_parameters(query: Option<&[u8]>) -> bool {
 
 /// The answers that depend on nothing.
 struct Fixed {
-    healthy: (Head, Bytes),
-    redirect: (Head, Bytes),
+    healthy: (Head, Body),
+    redirect: (Head, Body),
     options: Head,
     options_post: Head,
 }
 
 static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
-    let healthy = Bytes::from_static(br#"{"status":"ok"}"#);
+    let healthy = Body::from(&br#"{"status":"ok"}"#[..]);
     let healthy_head = Head::builder(200)
         .field("content-length", healthy.len().to_string())
         .field("content-type", "application/json")
@@ -227,7 +226,7 @@ static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
     let options = |allow| Head::builder(204).field("allow", allow).build();
     Fixed {
         healthy: (healthy_head, healthy),
-        redirect: (redirect, Bytes::new()),
+        redirect: (redirect, Body::default()),
         options: options(ALLOW),
         options_post: options(ALLOW_POST),
     }

@@ -219,7 +219,7 @@ fn response(reply: &Reply<'_>, in_flight: InFlight) -> HttpResponse {
         return response;
     }
     response.set_body(BoxBody::new(Shared {
-        bytes: reply.selected_shared(),
+        bytes: reply.selected_shared().into_bytes(),
         _in_flight: in_flight,
     }))
 }

@@ -5,28 +5,26 @@ use std::rc::Rc;
 
 use actix_http::Protocol;
 use actix_service::Service;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::guard::Guard;
 use super::lane::{Ended, Lane};
+use super::transport::Transport;
 use super::worker::Worker;
 
 /// Serves a connection until it is closed.
-///
-/// `peer` tells who is at the other end; it is asked only where that matters, since it may cost a system call.
-pub async fn serve<S, A>(stream: S, peer: impl Fn(&S) -> Option<SocketAddr>, worker: Rc<Worker>, application: Rc<A>)
+pub async fn serve<S, A>(stream: S, worker: Rc<Worker>, application: Rc<A>)
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Transport,
     A: Service<(Guard<S>, Protocol, Option<SocketAddr>)>,
 {
     let _open = worker.levels.connection();
-    let logged = worker.shared.access_log.is_some();
-    let logged_peer = if logged { peer(&stream) } else { None };
+    // Asked only where it matters.
+    let logged_peer = worker.shared.access_log.as_ref().and_then(|_| stream.peer());
     let lane = Lane::new(stream, logged_peer.map(|address| address.ip()), Rc::clone(&worker));
     let Ended::HandedOver { stream, input, timer } = lane.serve().await else {
         return;
     };
-    let peer = peer(&stream);
+    let peer = stream.peer();
     let guard = Guard::new(stream, input, timer, worker);
     let protocol = if guard.is_http_2() {
         Protocol::Http2

@@ -27,4 +27,5 @@ pub mod route;
 pub mod server;
 pub mod timer;
 pub mod token;
+pub mod transport;
 pub mod worker;

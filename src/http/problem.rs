@@ -2,9 +2,8 @@
 
 use std::sync::LazyLock;
 
-use bytes::Bytes;
-
 use super::reply::{Made, Reply};
+use crate::body::Body;
 use crate::snapshot::{Head, HeadBuilder, reason};
 
 /// The methods of nearly every target, for `Allow`.
@@ -178,7 +177,7 @@ fn make(problem: Problem) -> Made {
 }
 
 /// The header block of every problem begins so.
-fn head(status: u16, body: &Bytes) -> HeadBuilder {
+fn head(status: u16, body: &Body) -> HeadBuilder {
     Head::builder(status)
         .field("content-length", body.len().to_string())
         .field("content-type", "application/problem+json")
@@ -231,7 +230,7 @@ impl<'a> Details<'a> {
         }
     }
 
-    fn body(&self) -> Bytes {
+    fn body(&self) -> Body {
         simd_json::to_vec(self).expect("a problem is text and numbers").into()
     }
 }

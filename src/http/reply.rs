@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
-
+use crate::body::Body;
 use crate::snapshot::{Coding, Head, ItemTemplate};
 
 /// An answer: a header block, lines that depend on the request's origin, and a slice of somebody's memory as its body.
@@ -12,7 +11,7 @@ pub struct Reply<'a> {
     head: HeadSource<'a>,
     /// More header lines, each ended by CRLF.
     extra: &'a [u8],
-    body: Option<(&'a Bytes, Range<usize>)>,
+    body: Option<(&'a Body, Range<usize>)>,
     coding: Coding,
     route: &'static str,
     /// Whether the request was HEAD: the header block is the one of GET, and no body follows it.
@@ -25,7 +24,7 @@ pub struct Made {
     /// The header block.
     pub head: Head,
     /// The body.
-    pub body: Bytes,
+    pub body: Body,
 }
 
 impl Made {
@@ -50,7 +49,7 @@ enum HeadSource<'a> {
 }
 
 impl<'a> Reply<'a> {
-    pub(super) fn new(head: &'a Head, body: Option<&'a Bytes>) -> Self {
+    pub(super) fn new(head: &'a Head, body: Option<&'a Body>) -> Self {
         Self {
             head: HeadSource::Made(head),
             extra: b"",
@@ -61,7 +60,7 @@ impl<'a> Reply<'a> {
         }
     }
 
-    pub(super) fn item(template: &'a ItemTemplate, tag: u64, arena: &'a Bytes, range: Range<usize>) -> Self {
+    pub(super) fn item(template: &'a ItemTemplate, tag: u64, arena: &'a Body, range: Range<usize>) -> Self {
         Self {
             head: HeadSource::ItemOk {
                 template,
@@ -146,10 +145,10 @@ impl<'a> Reply<'a> {
     }
 
     /// A shared handle of the body that GET would send, for a face that cuts it off for HEAD by itself.
-    pub fn selected_shared(&self) -> Bytes {
+    pub fn selected_shared(&self) -> Body {
         self.body
             .as_ref()
-            .map_or_else(Bytes::new, |(owner, range)| owner.slice(range.clone()))
+            .map_or_else(Body::default, |(owner, range)| owner.slice(range.clone()))
     }
 
     fn selected(&self) -> &'a [u8] {

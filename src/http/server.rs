@@ -105,10 +105,9 @@ pub fn start(listener: Listener, workers: usize, serving: &Serving) -> io::Resul
                     Ok::<_, ()>(fn_service(move |stream: TcpStream| {
                         // A connection that is gone by now shows it when it is read.
                         let _ = stream.set_nodelay(true);
-                        let peer = |stream: &TcpStream| stream.peer_addr().ok();
                         let (worker, application) = (Rc::clone(&worker), Rc::clone(&application));
                         async move {
-                            serve(stream, peer, worker, application).await;
+                            serve(stream, worker, application).await;
                             Ok::<_, ()>(())
                         }
                     }))

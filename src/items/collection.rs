@@ -4,17 +4,17 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::Fault;
 use super::index::Index;
 use super::scan::{Token, decode};
+use crate::body::Body;
 
 /// Items, and how to find them. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Collection {
-    arena: Bytes,
+    arena: Body,
     parts: Arc<Parts>,
 }
 
@@ -49,8 +49,16 @@ impl Collection {
     }
 
     /// The whole collection as JSON text: `[item,item,...]`.
-    pub fn arena(&self) -> &Bytes {
+    pub fn arena(&self) -> &Body {
         &self.arena
+    }
+
+    /// The same collection, in a sealed file if that is worth it.
+    pub fn sealed(self) -> Self {
+        Self {
+            arena: self.arena.sealed(),
+            ..self
+        }
     }
 
     /// Where an item's text stands in the arena.
@@ -68,7 +76,7 @@ impl Collection {
     }
 
     /// A shared handle of an item's text.
-    pub fn item_bytes(&self, position: usize) -> Bytes {
+    pub fn item_body(&self, position: usize) -> Body {
         self.arena.slice(self.item_range(position))
     }
 
@@ -276,7 +284,7 @@ impl Builder {
         parts.ids.shrink_to_fit();
         parts.content_hash = xxh3_64(&arena);
         Collection {
-            arena: Bytes::from(arena),
+            arena: Body::from(arena),
             parts: Arc::new(parts),
         }
     }

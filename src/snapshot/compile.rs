@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::encode::{Coding, encode};
 use super::representation::{Fields, ItemTemplate, Representation, Resource};
+use crate::body::Body;
 use crate::items::Collection;
 
 /// Up to this length of the collection's body, in bytes, and [`ITEMS_MAX`] items, every item has representations with
@@ -66,7 +67,7 @@ pub enum Item<'a> {
         /// What all items' heads have in common.
         template: &'a ItemTemplate,
         /// The memory that holds the body.
-        arena: &'a Bytes,
+        arena: &'a Body,
         /// Where the body stands in it.
         start: usize,
         /// The body's length in bytes.
@@ -78,6 +79,7 @@ pub enum Item<'a> {
 
 /// Compiles a collection. A large one has its identity representations only until [`Snapshot::encoded`] is called.
 pub fn compile(items: Collection, settings: &Settings) -> Snapshot {
+    let items = items.sealed();
     let is_small = items.arena().len() <= ENCODE_AT_ONCE_MAX;
     let codings: &[Coding] = if is_small { &settings.codings } else { &[] };
     let coded = codings
@@ -224,6 +226,10 @@ fn collection(items: &Collection, settings: &Settings, coded: Vec<(Coding, Bytes
         cache_control: &settings.cache_control,
         extra: &[("x-total-count", &count)],
     };
+    let coded = coded
+        .into_iter()
+        .map(|(coding, body)| (coding, Body::from(body).sealed()))
+        .collect();
     resource(items.arena().clone(), items.content_hash(), coded, fields)
 }
 
@@ -236,17 +242,17 @@ fn item_resources(items: &Collection, settings: &Settings, codings: &[Coding]) -
         extra: &[],
     };
     let make = |position: usize| {
-        let body = items.item_bytes(position);
+        let body = items.item_body(position);
         let coded = codings
             .iter()
-            .filter_map(|&coding| Some((coding, encode(coding, &body)?)))
+            .filter_map(|&coding| Some((coding, encode(coding, &body)?.into())))
             .collect();
         resource(body, items.item_hash(position), coded, fields)
     };
     ItemResources::Prebuilt((0..items.len()).map(make).collect())
 }
 
-fn resource(body: Bytes, tag: u64, coded: Vec<(Coding, Bytes)>, fields: Fields<'_>) -> Resource {
+fn resource(body: Body, tag: u64, coded: Vec<(Coding, Body)>, fields: Fields<'_>) -> Resource {
     let identity = Representation::new(Coding::Identity, tag, body, fields);
     let coded = coded
         .into_iter()
@@ -306,5 +312,5 @@ fn index(data: Option<(&str, &Collection)>, settings: &Settings) -> Resource {
         cache_control: "no-cache",
         extra: &[],
     };
-    resource(Bytes::from(body), tag, Vec::new(), fields)
+    resource(Body::from(body), tag, Vec::new(), fields)
 }

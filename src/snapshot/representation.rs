@@ -4,13 +4,14 @@ use bytes::Bytes;
 
 use super::encode::Coding;
 use super::head::Head;
+use crate::body::Body;
 
 /// One body in one content coding, ready to be sent (RFC 9110, section 3.2).
 #[derive(Clone, Debug)]
 pub struct Representation {
     coding: Coding,
     etag: Box<str>,
-    body: Bytes,
+    body: Body,
     ok: Head,
     not_modified: Head,
 }
@@ -27,7 +28,7 @@ pub(super) struct Fields<'a> {
 impl Representation {
     /// `tag` is the hash of the identity body; the entity tag adds the coding to it, so that tags differ where bytes do
     /// (RFC 9110, section 8.8.3.3).
-    pub(super) fn new(coding: Coding, tag: u64, body: Bytes, fields: Fields<'_>) -> Self {
+    pub(super) fn new(coding: Coding, tag: u64, body: Body, fields: Fields<'_>) -> Self {
         let etag = entity_tag(tag, coding);
         let mut ok = Head::builder(200)
             .field("content-length", body.len().to_string())
@@ -65,8 +66,8 @@ impl Representation {
         &self.etag
     }
 
-    /// The body's bytes.
-    pub fn body(&self) -> &Bytes {
+    /// The body.
+    pub fn body(&self) -> &Body {
         &self.body
     }
 
@@ -212,7 +213,7 @@ mod tests {
             ("{\"id\":1}", 0x0123_4567_89ab_cdef),
             ("[1,2,3,4,5]", u64::MAX),
         ] {
-            let body = Bytes::from_static(body.as_bytes());
+            let body = Body::from(body.as_bytes());
             let made = Representation::new(Coding::Identity, tag, body.clone(), FIELDS);
             let mut ok = Vec::new();
             template.write_ok(body.len(), tag, &mut ok);
@@ -226,7 +227,7 @@ mod tests {
 
     #[test]
     fn the_smallest_representation_comes_first_and_identity_last() {
-        let make = |coding, length| Representation::new(coding, 7, Bytes::from(vec![b'a'; length]), FIELDS);
+        let make = |coding, length| Representation::new(coding, 7, vec![b'a'; length].into(), FIELDS);
         let resource = Resource::new(
             make(Coding::Identity, 9),
             vec![make(Coding::Gzip, 5), make(Coding::Br, 3)],

@@ -2,8 +2,11 @@
 
 use std::cell::RefCell;
 use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_service::ServiceFactory;
@@ -11,12 +14,13 @@ use janus::http::answer::{Scope, Site};
 use janus::http::app::application;
 use janus::http::connection::serve;
 use janus::http::record::HttpMetrics;
+use janus::http::transport::Transport;
 use janus::http::worker::{Shared, Worker};
 use janus::items::{Format, ParseOptions, parse};
 use janus::lifecycle::Lifecycle;
 use janus::metrics::Registry;
 use janus::snapshot::{Coding, Publisher, Settings, Snapshot, compile};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, ReadHalf, WriteHalf};
 
 /// Items with a body large enough to be sent from where it is.
 static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| {
@@ -102,10 +106,47 @@ impl Server {
         let application = application(&self.worker).new_service(()).await;
         let application = Rc::new(application.unwrap_or_else(|()| unreachable!("it needs nothing")));
         let worker = Rc::clone(&self.worker);
-        tokio::task::spawn_local(serve(stream, |_: &DuplexStream| None, worker, application));
+        tokio::task::spawn_local(serve(Pipe(stream), worker, application));
         let (reading, writing) = tokio::io::split(client);
         let received = Rc::default();
         (reading, Client { writing, received })
+    }
+}
+
+/// The server's end of a connection in memory.
+struct Pipe(DuplexStream);
+
+impl Transport for Pipe {}
+
+impl AsyncRead for Pipe {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Pipe {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
 

@@ -11,6 +11,7 @@ use gungraun::prelude::*;
 use janus::http::answer::{Scope, Site};
 use janus::http::lane::{Ended, Lane};
 use janus::http::record::HttpMetrics;
+use janus::http::transport::Transport;
 use janus::http::worker::{Shared, Worker};
 use janus::lifecycle::Lifecycle;
 use janus::metrics::Registry;
@@ -97,6 +98,8 @@ impl AsyncWrite for Client<'_> {
         Poll::Ready(Ok(()))
     }
 }
+
+impl Transport for &mut Client<'_> {}
 
 /// A worker and what a client is to send it.
 pub struct Connection {

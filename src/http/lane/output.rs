@@ -2,8 +2,7 @@
 
 use std::io::IoSlice;
 
-use bytes::Bytes;
-
+use crate::body::{Body, SEALED_LENGTH_MIN};
 use crate::http::reply::Reply;
 use crate::http::worker::DateLine;
 
@@ -20,7 +19,7 @@ pub struct Output {
     /// Heads and small bodies.
     gathered: Vec<u8>,
     /// Large bodies, each with the place in `gathered` that it comes before. Each keeps its snapshot's memory alive.
-    bodies: Vec<(usize, Bytes)>,
+    bodies: Vec<(usize, Body)>,
     /// How much of `gathered` has been sent.
     gathered_sent: usize,
     /// How many of `bodies` have been sent.
@@ -40,7 +39,14 @@ impl Output {
         if body.len() < BODY_SHARED_MIN {
             self.gathered.extend_from_slice(body);
         } else {
-            self.bodies.push((self.gathered.len(), reply.selected_shared()));
+            let shared = reply.selected_shared();
+            let is_worth_a_call = body.len() >= SEALED_LENGTH_MIN;
+            let shared = if is_worth_a_call {
+                shared
+            } else {
+                shared.into_bytes().into()
+            };
+            self.bodies.push((self.gathered.len(), shared));
         }
     }
 
@@ -54,9 +60,15 @@ impl Output {
         self.gathered.len() - self.gathered_sent
     }
 
-    /// All that is to be sent, if it is one piece.
-    pub fn single(&self) -> Option<&[u8]> {
-        self.bodies.is_empty().then(|| &self.gathered[self.gathered_sent..])
+    /// What is gathered and not sent: all that comes when no body does.
+    pub fn rest(&self) -> &[u8] {
+        &self.gathered[self.gathered_sent..]
+    }
+
+    /// What comes next, if a body does: what is gathered before it, and what is left of the body.
+    pub fn next_body(&self) -> Option<(&[u8], &Body)> {
+        let (before, body) = self.bodies.get(self.bodies_sent)?;
+        Some((&self.gathered[self.gathered_sent..*before], body))
     }
 
     /// The next pieces, of `length_max` bytes together and as many as one vectored write takes.
@@ -85,11 +97,11 @@ impl Output {
             rest -= gathered;
             if rest < body.len() {
                 // Also where nothing of the body was sent: it stays as it is.
-                bytes::Buf::advance(body, rest);
+                body.advance(rest);
                 return self.clear_if_empty();
             }
             rest -= body.len();
-            *body = Bytes::new();
+            *body = Body::default();
             self.bodies_sent += 1;
         }
         self.gathered_sent += rest;
@@ -155,7 +167,7 @@ mod tests {
     #[test]
     fn pieces_are_sent_in_order_whatever_is_taken_at_once() {
         for step in [1, 2, 3, 5, 7, 1000] {
-            let body = |text: &'static str| Bytes::from_static(text.as_bytes());
+            let body = |text: &'static str| Body::from(text.as_bytes());
             let mut output = Output {
                 gathered: b"head1head2small-head3".to_vec(),
                 bodies: vec![(5, body("LARGE-ONE")), (21, body("LARGE-TWO")), (21, body("!"))],
@@ -174,7 +186,7 @@ mod tests {
             output.gathered.push(number as u8);
             output
                 .bodies
-                .push((output.gathered.len(), Bytes::from(vec![number as u8; 3])));
+                .push((output.gathered.len(), Body::from(vec![number as u8; 3])));
             expected.extend_from_slice(&[number as u8; 4]);
         }
         assert_eq!(send(&mut output, 10), expected);

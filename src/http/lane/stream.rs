@@ -10,13 +10,14 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 
 use super::{Next, Output, answer_all};
 use crate::http::closing::Closing;
 use crate::http::guard::is_http_2;
 use crate::http::record::LevelGuard;
 use crate::http::timer::{Timer, Wait};
+use crate::http::transport::Transport;
 use crate::http::worker::Worker;
 use crate::lifecycle::Phase;
 
@@ -57,7 +58,7 @@ struct Unsent {
     _in_flight: LevelGuard,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Lane<S> {
+impl<S: Transport> Lane<S> {
     /// Takes a new connection. `peer` is asked for the access log only.
     pub fn new(stream: S, peer: Option<IpAddr>, worker: Rc<Worker>) -> Self {
         Self {
@@ -177,7 +178,7 @@ enum Turn {
 const TURN_LENGTH_MAX: usize = 256 << 10;
 
 /// Sends all of it, in several turns if it is much. Fails if the client has taken nothing for too long.
-fn poll_send<S: AsyncWrite + Unpin>(
+fn poll_send<S: Transport>(
     stream: &mut S,
     timer: &Timer,
     output: &mut Output,
@@ -185,14 +186,15 @@ fn poll_send<S: AsyncWrite + Unpin>(
 ) -> Poll<io::Result<()>> {
     let mut room = TURN_LENGTH_MAX;
     while !output.is_empty() {
-        let stream = Pin::new(&mut *stream);
-        let sent = match output.single() {
-            Some(bytes) => stream.poll_write(context, bytes),
-            None if room == 0 => {
+        let sent = match output.next_body() {
+            None => Pin::new(&mut *stream).poll_write(context, output.rest()),
+            Some(_) if room == 0 => {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            None => stream.poll_write_vectored(context, output.slices(room).as_ref()),
+            Some((before, body)) => stream
+                .poll_send_sealed(before, body, room, context)
+                .unwrap_or_else(|| Pin::new(&mut *stream).poll_write_vectored(context, output.slices(room).as_ref())),
         };
         match sent? {
             Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
