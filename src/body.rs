@@ -18,7 +18,7 @@ use bytes::{Buf, Bytes};
 pub const SEALED_LENGTH_MIN: usize = 32 << 10;
 
 /// Up to this length, in bytes, a body is sealed: while it is moved there are two of it.
-pub const SEALED_LENGTH_MAX: usize = 32 << 20;
+pub const SEALED_LENGTH_MAX: usize = 20 << 20;
 
 /// A body, or a part of one. Cheap to clone.
 #[derive(Clone, Debug, Default)]

@@ -66,7 +66,7 @@ fn an_answer_that_is_on_its_way_stays_what_it_was() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("items.json");
     // More than the sockets on both sides take, so that some of it is still to be sent when the data changes.
-    let length = 24 << 20;
+    let length = 16 << 20;
     put(&path, &items('a', length));
     let mut server = Server::of_file(&path, &["--no-watch", "--encodings", ""]);
     let mut slow: Vec<Client> = ["/items", "/items/large"]
