@@ -1,7 +1,7 @@
 # What the steps of the demonstration are written with. Sourced by demo/run, demo/inside, demo/down and demo/steps/*.
 #   JANUS_DEMO_DIR        where all of it is kept: target/demo
 #   JANUS_ADDONS_RECIPE   without KUBECONFIG: a folder whose `build` makes operators, whose `up` runs them in the cluster
-#                         of JANUS_CLUSTER_RECIPE, and whose `down` ends them
+#                         of JANUS_CLUSTER_RECIPE (charts by the program that HELM names), and whose `down` ends them
 #   JANUS_DEMO_ADDRESS    with KUBECONFIG: this machine's address as pods reach it, where the emulator of AWS listens
 # Which cluster: see helm/e2e/cluster.sh.
 # shellcheck shell=bash

@@ -17,8 +17,9 @@ proxies() {
   fi
 }
 
-# deploy_routed HELM-OPTION...: the release behind the gateway.
-deploy_routed() { deploy --values demo/scale.yaml --values "$state/routes.yaml" "$@"; }
+# deploy_routed HELM-OPTION...: the release behind the gateway. It stays at its fewest pods: nothing is to come or go here
+# but what the step itself replaces.
+deploy_routed() { deploy --values demo/scale.yaml --values "$state/routes.yaml" --set autoscaling.maxReplicas=2 "$@"; }
 # The same with a log of requests, in which the gateway may name the client.
 deploy_logged() { deploy_routed --set "settings.access-log=true,settings.trusted-proxies={$(proxies)}"; }
 

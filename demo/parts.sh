@@ -95,18 +95,14 @@ is_available() { [[ $(kubectl get "$1" -A -o jsonpath='{.items[0].status.availab
 # would give to its pods, the address of AWS and credentials, they have from a Secret.
 up_secrets() {
   if operator_has_account; then return; fi
-  # It brings the definition of ServiceMonitor.
-  needs prometheus
-  addon eso-pods externalsecrets.external-secrets.io
-  needs account
+  # Monitoring brings the definition of ServiceMonitor.
+  needs prometheus account
   if cluster_is_ours; then
+    kubectl create namespace external-secrets --dry-run=client -o yaml | kubectl apply -f - > /dev/null
     account sh -c 'env | grep -E "^AWS_(ENDPOINT_URL|ACCESS_KEY_ID|SECRET_ACCESS_KEY|EC2_METADATA_DISABLED)="' |
       kubectl -n external-secrets create secret generic aws --from-env-file=/dev/stdin --dry-run=client -o yaml | kubectl apply -f - > /dev/null
-    helm upgrade external-secrets "$JANUS_K8S_DIR/addons/eso-chart" --namespace external-secrets --reuse-values \
-      --values infra/addons/external-secrets.yaml --values demo/external-secrets.yaml \
-      --set "podAnnotations.account=$(account_id)" --wait --timeout 120s > "$state/external-secrets.log" 2>&1 ||
-      die "External Secrets: $(cat "$state/external-secrets.log")"
   fi
+  HELM=$PWD/demo/helm JANUS_DEMO_ACCOUNT=$(account_id) addon eso-pods externalsecrets.external-secrets.io
 }
 account_id() { sha256sum "$state/aws/environment" | cut -c 1-16; }
 operator_has_account() {
@@ -128,7 +124,7 @@ up_keda() { addon keda scaledobjects.keda.sh; }
 
 # The second release of the same data, whose pods KEDA decides on.
 up_canary() {
-  needs account images prometheus secrets keda
+  needs release keda
   local release=janus-canary
   local pods=${pods/janus/$release}
   deploy --values demo/canary.yaml --set "keda.prometheusAddress=$(prometheus_address)"
