@@ -2,10 +2,8 @@
 
 mod support;
 
-use std::path::Path;
-
 use rustix::process::Signal;
-use support::{Client, Server};
+use support::{Client, Server, put};
 
 /// Items of which each begins with `mark`; `length` is that of the second one's text.
 fn items(mark: char, length: usize) -> String {
@@ -17,18 +15,12 @@ fn items(mark: char, length: usize) -> String {
     )
 }
 
-fn put(path: &Path, content: &str) {
-    let temporary = path.with_extension("new");
-    std::fs::write(&temporary, content).unwrap();
-    std::fs::rename(&temporary, path).unwrap();
-}
-
 #[test]
 fn pipelined_answers_of_all_lengths_come_whole_and_in_order() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("items.json");
     let whole = items('a', 3_000_000);
-    put(&path, &whole);
+    put(&path, whole.as_bytes());
     // Few codings, so that what is asked for in Brotli is sent from where it is too.
     let server = Server::of_file(&path, &["--encodings", ""]);
     let item = |id: &str| {
@@ -67,7 +59,7 @@ fn an_answer_that_is_on_its_way_stays_what_it_was() {
     let path = directory.path().join("items.json");
     // More than the sockets on both sides take, so that some of it is still to be sent when the data changes.
     let length = 16 << 20;
-    put(&path, &items('a', length));
+    put(&path, items('a', length).as_bytes());
     let mut server = Server::of_file(&path, &["--no-watch", "--encodings", ""]);
     let mut slow: Vec<Client> = ["/items", "/items/large"]
         .into_iter()
@@ -79,7 +71,7 @@ fn an_answer_that_is_on_its_way_stays_what_it_was() {
         })
         .collect();
     for mark in ['b', 'c'] {
-        put(&path, &items(mark, length));
+        put(&path, items(mark, length).as_bytes());
         server.signal(Signal::HUP);
         server.wait_for("\"message\":\"reloaded\"");
     }

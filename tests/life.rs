@@ -4,21 +4,13 @@ mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use support::{Client, PATIENCE, Server, janus};
-
-/// Puts a file in place the way careful programs do: whole, by a rename.
-fn put(path: &Path, content: &[u8]) {
-    let temporary = path.with_extension("new");
-    std::fs::write(&temporary, content).unwrap();
-    std::fs::rename(&temporary, path).unwrap();
-}
+use support::{Client, PATIENCE, Server, janus, put};
 
 #[track_caller]
 fn check_exit(arguments: &[&str], code: i32, messages: &[&str]) {

@@ -18,6 +18,13 @@ use std::time::{Duration, Instant};
 /// Long enough for a loaded machine; a test that waits this long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Puts a file in place the way careful programs do: whole, by a rename.
+pub fn put(path: &Path, content: &[u8]) {
+    let temporary = path.with_extension("new");
+    std::fs::write(&temporary, content).unwrap();
+    std::fs::rename(&temporary, path).unwrap();
+}
+
 /// A command of the program under test, with nothing of the environment that could configure it.
 pub fn janus() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_janus"));
