@@ -32,6 +32,10 @@ entry_gone() {
   kubectl config use-context nobody > /dev/null
 }
 
+# metrics-server has measured each pod: of one that has just started it knows nothing yet.
+measured() { eventually 90 all_are_measured; }
+all_are_measured() { [[ $(k top pods -l "$pods" --no-headers | wc -l) == "$(names | wc -l)" ]]; }
+
 # The network add-on is deleted, without which no node becomes ready.
 cni_gone() { aws eks delete-addon --cluster-name janus-prod --addon-name vpc-cni > /dev/null; }
 
