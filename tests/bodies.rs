@@ -21,7 +21,6 @@ fn pipelined_answers_of_all_lengths_come_whole_and_in_order() {
     let path = directory.path().join("items.json");
     let whole = items('a', 3_000_000);
     put(&path, whole.as_bytes());
-    // Few codings, so that what is asked for in Brotli is sent from where it is too.
     let server = Server::of_file(&path, &["--encodings", ""]);
     let item = |id: &str| {
         let start = whole.find(&format!(r#"{{"id":"{id}""#)).unwrap();

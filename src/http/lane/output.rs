@@ -6,7 +6,7 @@ use crate::body::{Body, SEALED_LENGTH_MIN};
 use crate::http::reply::Reply;
 use crate::http::worker::DateLine;
 
-/// From this length on, in bytes, a body is sent from the snapshot's memory by a vectored write; below it is copied behind
+/// From this length on, in bytes, a body is sent from the snapshot's memory, where it stands; below it is copied behind
 /// its head, so that one piece is written.
 pub const BODY_SHARED_MIN: usize = 16 << 10;
 
