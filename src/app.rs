@@ -30,8 +30,8 @@ use crate::load::{LoadError, Loading};
 use crate::metrics::{Recorder, Registry, process};
 use crate::reload::{Reloader, Trigger};
 use crate::snapshot::{Publisher, Settings, Snapshot};
-use crate::source::Source;
 use crate::source::watch::Watch;
+use crate::source::{Location, Source};
 
 /// Why the program ends without success.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +100,7 @@ pub fn loading(config: &Config) -> Loading {
             codings: config.encodings.clone(),
             cache_control: config.cache_control.clone(),
             version: env!("CARGO_PKG_VERSION"),
+            is_sample: config.data == Location::Sample,
         },
     }
 }

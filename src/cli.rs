@@ -1,6 +1,7 @@
 //! The command line: subcommands, help, and the flags that [`SETTINGS`] lists.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -45,7 +46,7 @@ pub enum Action {
 pub struct Cli {
     /// What to do.
     pub action: Action,
-    flags: BTreeMap<String, String>,
+    flags: BTreeMap<String, OsString>,
     config_file: Option<PathBuf>,
 }
 
@@ -89,15 +90,10 @@ impl Cli {
     ///
     /// All that is wrong with it.
     pub fn config(&self) -> Result<Config, ConfigError> {
-        // A variable that is not text is none of ours.
-        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        };
-        let variables: BTreeMap<String, String> = std::env::vars_os().filter_map(text).collect();
-        let path = self
-            .config_file
-            .clone()
-            .or_else(|| variables.get("JANUS_CONFIG").map(PathBuf::from));
+        let named = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
+        let variables: BTreeMap<String, OsString> = std::env::vars_os().filter_map(named).collect();
+        let variable = variables.get("JANUS_CONFIG").filter(|path| !path.is_empty());
+        let path = self.config_file.clone().or_else(|| variable.map(PathBuf::from));
         let file = path.map(|path| match std::fs::read_to_string(&path) {
             Ok(text) => Ok((path, text)),
             Err(error) => Err(ConfigError::new(format!(
@@ -123,6 +119,7 @@ pub fn command() -> Command {
     let data = || {
         Arg::new("DATA")
             .value_name("DATA")
+            .value_parser(clap::value_parser!(OsString))
             .help("The file to serve, or - for standard input")
             .conflicts_with("data")
     };
@@ -153,7 +150,7 @@ pub fn command() -> Command {
 }
 
 fn arguments() -> Vec<Arg> {
-    let config = Arg::new("config").long("config").value_name("FILE").help_heading("Configuration").help(
+    let config = Arg::new("config").long("config").value_name("FILE").value_parser(clap::value_parser!(PathBuf)).help_heading("Configuration").help(
         "A TOML file of settings, each by its flag's name; a flag beats a variable, a variable the file [env: JANUS_CONFIG]",
     );
     SETTINGS.iter().map(argument).chain([config]).collect()
@@ -171,7 +168,11 @@ fn argument(setting: &'static Setting) -> Arg {
         .action(ArgAction::Set);
     match setting.value {
         // Values may begin with a hyphen: `-` is one.
-        Some(value) => argument.value_name(value).allow_hyphen_values(value == "PATH"),
+        Some("PATH") => argument
+            .value_name("PATH")
+            .allow_hyphen_values(true)
+            .value_parser(clap::value_parser!(OsString)),
+        Some(value) => argument.value_name(value),
         None => argument
             .num_args(0..=1)
             .require_equals(true)
@@ -180,19 +181,21 @@ fn argument(setting: &'static Setting) -> Arg {
     }
 }
 
-fn take_flags(matches: &ArgMatches, flags: &mut BTreeMap<String, String>) {
+fn take_flags(matches: &ArgMatches, flags: &mut BTreeMap<String, OsString>) {
+    // As it was given: whether it has to be text is the setting's business.
+    let value = |name: &str| matches.try_get_raw(name).ok().flatten()?.next_back();
     for setting in SETTINGS {
-        if let Ok(Some(value)) = matches.try_get_one::<String>(setting.name) {
-            flags.insert(setting.name.to_owned(), value.clone());
+        if let Some(value) = value(setting.name) {
+            flags.insert(setting.name.to_owned(), value.to_owned());
         }
     }
-    if let Ok(Some(data)) = matches.try_get_one::<String>("DATA") {
-        flags.insert("data".to_owned(), data.clone());
+    if let Some(data) = value("DATA") {
+        flags.insert("data".to_owned(), data.to_owned());
     }
 }
 
 fn config_file(matches: &ArgMatches) -> Option<PathBuf> {
-    matches.get_one::<String>("config").map(PathBuf::from)
+    matches.get_one::<PathBuf>("config").cloned()
 }
 
 #[cfg(test)]
@@ -218,8 +221,8 @@ mod tests {
         ] {
             let cli = parse(arguments);
             assert_eq!(
-                (cli.action, cli.flags["workers"].as_str()),
-                (Action::Serve, "3"),
+                (cli.action, cli.flags["workers"].to_str()),
+                (Action::Serve, Some("3")),
                 "{arguments:?}"
             );
         }

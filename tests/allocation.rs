@@ -51,6 +51,7 @@ fn snapshot(items: usize) -> Snapshot {
             codings,
             cache_control: "no-cache".to_owned(),
             version: "0",
+            is_sample: false,
         },
     )
 }

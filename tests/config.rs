@@ -1,15 +1,17 @@
 //! Configuration: precedence, validation, and what errors say.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use janus::config::{Config, ConfigError, SETTINGS, Sources, markdown, resolve};
 use janus::source::Location;
 
-fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, OsString> {
     pairs
         .iter()
-        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .map(|(name, value)| (name.to_string(), value.into()))
         .collect()
 }
 
@@ -126,8 +128,10 @@ fn a_bad_value_is_named_with_its_flag_variable_and_origin() {
         let value_shown = format!("{value:?}");
         let messages = [flag.as_str(), variable.as_str(), value_shown.as_str()];
         check_refused(&[(name, value)], &[], None, 2, &messages);
-        check_refused(&[], &[(&variable, value)], None, 78, &messages);
-        check_refused(&[], &[(&variable, value)], None, 78, &["[the environment]"]);
+        if !value.is_empty() {
+            check_refused(&[], &[(&variable, value)], None, 78, &messages);
+            check_refused(&[], &[(&variable, value)], None, 78, &["[the environment]"]);
+        }
         let file = format!("\n{name} = {value:?}");
         check_refused(&[], &[], Some(&file), 78, &[&flag, &value_shown, "janus.toml, line 2"]);
     }
@@ -169,6 +173,103 @@ fn what_is_no_setting_is_refused_with_the_nearest() {
         ("JANUS_PORT_80_TCP", "x"),
     ];
     config(&[], &variables, None).unwrap();
+}
+
+#[test]
+fn an_empty_variable_is_unset_for_every_setting_alike() {
+    let unset = config(&[], &[], None).unwrap();
+    for setting in SETTINGS.iter().filter(|setting| setting.name != "data") {
+        let variable = setting.variable();
+        assert_eq!(config(&[], &[(&variable, "")], None).unwrap(), unset, "{variable}");
+        // It hides nothing either: what the file says counts.
+        let file = format!("{} = \"no such value\"", setting.name);
+        let said = config(&[], &[], Some(&file)).map_err(|error| error.to_string());
+        let with_variable = config(&[], &[(&variable, "")], Some(&file)).map_err(|error| error.to_string());
+        assert_eq!(with_variable, said, "{variable}");
+    }
+    assert_eq!(config(&[], &[("PORT", "")], None).unwrap(), unset);
+}
+
+#[test]
+fn data_that_was_named_and_is_empty_is_refused() {
+    check_refused(
+        &[("data", "")],
+        &[],
+        None,
+        2,
+        &["--data", "names no file", "the command line"],
+    );
+    check_refused(
+        &[],
+        &[("JANUS_DATA", "")],
+        None,
+        78,
+        &["JANUS_DATA", "names no file", "the environment"],
+    );
+    check_refused(&[], &[], Some("data = \"\""), 78, &["data", "names no file", "line 1"]);
+    // What beats it counts, and it is said no more.
+    let named = config(&[("data", "a.json")], &[("JANUS_DATA", "")], Some("data = \"\"")).unwrap();
+    assert_eq!(named.data, Location::File("a.json".into()));
+}
+
+#[test]
+fn no_codings_are_asked_for_by_name_or_by_an_empty_list_but_not_by_an_empty_variable() {
+    let codings = |flags: &[(&str, &str)], variables: &[(&str, &str)], file| {
+        config(flags, variables, file).unwrap().encodings.len()
+    };
+    assert_eq!(codings(&[("encodings", "none")], &[], None), 0);
+    assert_eq!(codings(&[("encodings", "")], &[], None), 0);
+    assert_eq!(codings(&[], &[("JANUS_ENCODINGS", "none")], None), 0);
+    assert_eq!(codings(&[], &[("JANUS_ENCODINGS", "")], None), 3);
+    for file in [
+        "encodings = \"\"",
+        "encodings = []",
+        "encodings = \"none\"",
+        "encodings = [\"none\"]",
+    ] {
+        assert_eq!(codings(&[], &[], Some(file)), 0, "{file}");
+        assert_eq!(codings(&[], &[("JANUS_ENCODINGS", "")], Some(file)), 0, "{file}");
+    }
+    check_refused(&[("encodings", "none,br")], &[], None, 2, &["--encodings", "or none"]);
+}
+
+#[test]
+fn paths_need_not_be_text_and_all_else_must() {
+    let bytes = OsStr::from_bytes(b"/data/caf\xe9.json");
+    for setting in SETTINGS {
+        for (is_flag, exit_code) in [(true, 2), (false, 78)] {
+            let mut sources = Sources::default();
+            if is_flag {
+                sources.flags.insert(setting.name.to_owned(), bytes.to_owned());
+            } else {
+                sources.variables.insert(setting.variable(), bytes.to_owned());
+            }
+            match resolve(&sources) {
+                Ok(config) => {
+                    assert_eq!(setting.value, Some("PATH"), "{}", setting.name);
+                    let paths = [
+                        match &config.data {
+                            Location::File(path) => Some(path.as_path()),
+                            _ => None,
+                        },
+                        config.admin_token_file.as_deref(),
+                        Some(&config.hardware.sysfs_root),
+                        Some(&config.hardware.procfs_root),
+                    ];
+                    assert!(paths.contains(&Some(bytes.as_ref())), "{}", setting.name);
+                }
+                Err(error) => {
+                    assert_ne!(setting.value, Some("PATH"), "{}: {error}", setting.name);
+                    assert_eq!(error.exit_code(), exit_code, "{error}");
+                    let text = error.to_string();
+                    assert!(
+                        text.contains("is not UTF-8") && text.contains(&setting.variable()),
+                        "{text}"
+                    );
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 mod support;
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::ffi::OsStrExt;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -54,6 +56,71 @@ fn exit_codes_tell_what_was_wrong() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     check_exit(&["serve", "--listen", &address], 69, &[&address, "--listen"]);
+}
+
+#[test]
+fn the_sample_is_served_only_where_nothing_was_said_and_says_so() {
+    let mut server = Server::start(&[]);
+    assert!(
+        server
+            .log_so_far()
+            .iter()
+            .any(|line| line.contains("built-in sample is served"))
+    );
+    assert_eq!(server.get("/").json()["sample"], true);
+    assert!(
+        server
+            .get("/metrics")
+            .text()
+            .contains("janus_source_info{kind=\"sample\"} 1")
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("items.json");
+    put(&path, b"[]");
+    let mut server = Server::of_file(&path, &[]);
+    assert!(!server.log_so_far().iter().any(|line| line.contains("built-in sample")));
+    assert!(server.get("/").json().get("sample").is_none());
+    let metrics = server.get("/metrics").text().to_owned();
+    assert!(
+        metrics.contains("janus_source_info{kind=\"file\"} 1") && !metrics.contains("kind=\"sample\""),
+        "{metrics}"
+    );
+
+    for arguments in [
+        &["serve", ""][..],
+        &["check", ""],
+        &["serve", "--data", ""],
+        &["--data="],
+    ] {
+        check_exit(arguments, 2, &["--data", "names no file"]);
+    }
+    for (value, code) in [("", 78), ("missing.json", 66)] {
+        let output = janus().env("JANUS_DATA", value).stdin(Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{value:?}");
+    }
+}
+
+#[test]
+fn a_path_that_is_not_utf_8_is_served_from_argument_flag_and_variable() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(OsStr::from_bytes(b"caf\xe9.json"));
+    put(&path, br#"[{"id":1}]"#);
+    let serve = || {
+        let mut command = janus();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
+        command
+    };
+    let (mut argument, mut flag, mut variable) = (serve(), serve(), serve());
+    for command in [
+        argument.arg(&path),
+        flag.arg("--data").arg(&path),
+        variable.env("JANUS_DATA", &path),
+    ] {
+        let mut server = Server::spawn(command);
+        server.wait_for("\"message\":\"ready\"");
+        assert_eq!(server.get("/items").text(), r#"[{"id":1}]"#);
+    }
+    assert!(janus().arg("check").arg(&path).output().unwrap().status.success());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! From what is written to what is meant: precedence, validation, and errors that name the place.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -23,9 +24,9 @@ const POLL_INTERVAL_MIN: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// Flags that were given, by the setting's name.
-    pub flags: BTreeMap<String, String>,
-    /// The environment.
-    pub variables: BTreeMap<String, String>,
+    pub flags: BTreeMap<String, OsString>,
+    /// The environment. A variable whose name is not text is none of ours.
+    pub variables: BTreeMap<String, OsString>,
     /// The file that `--config` or `JANUS_CONFIG` names, and its content.
     pub file: Option<(PathBuf, String)>,
 }
@@ -94,7 +95,7 @@ pub fn resolve(sources: &Sources) -> Result<Config, ConfigError> {
     for setting in SETTINGS {
         resolver
             .values
-            .insert(setting.name, (setting.default.to_owned(), Origin::Default));
+            .insert(setting.name, (setting.default.into(), Origin::Default));
     }
     resolver.take_file(sources);
     resolver.take_variables(sources);
@@ -112,7 +113,7 @@ pub fn resolve(sources: &Sources) -> Result<Config, ConfigError> {
 }
 
 struct Resolver {
-    values: BTreeMap<&'static str, (String, Origin)>,
+    values: BTreeMap<&'static str, (OsString, Origin)>,
     problems: Vec<String>,
     is_usage: bool,
 }
@@ -136,7 +137,7 @@ impl Resolver {
                 line,
             };
             match (Setting::named(key.get_ref()), written(value.get_ref())) {
-                (Some(setting), Some(text)) => self.set(setting.name, &text, origin),
+                (Some(setting), Some(text)) => self.set(setting.name, OsStr::new(&text), origin),
                 (Some(setting), None) => {
                     self.problems.push(format!(
                         "{}: a string, number, boolean or list is expected [{origin}]",
@@ -160,7 +161,11 @@ impl Resolver {
     fn take_variables(&mut self, sources: &Sources) {
         for (variable, text) in &sources.variables {
             if let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == *variable) {
-                self.set(setting.name, text, Origin::Variable);
+                // An empty variable is unset: docker compose gives an unset `${X}` so. But data that was named must
+                // not silently become the sample.
+                if !text.is_empty() || setting.name == "data" {
+                    self.set(setting.name, text, Origin::Variable);
+                }
             } else if variable.starts_with("JANUS_") && variable != "JANUS_CONFIG" {
                 // Others may have variables of this prefix (Kubernetes makes some for a Service of that name); one that
                 // is nearly a setting is a mistake.
@@ -174,15 +179,16 @@ impl Resolver {
         }
     }
 
-    fn set(&mut self, name: &str, text: &str, origin: Origin) {
+    fn set(&mut self, name: &str, text: &OsStr, origin: Origin) {
         let setting = Setting::named(name).expect("only settings are set");
         // `no-watch` and `watch` are one setting in two forms: the later source wins.
         if name == "no-watch" {
-            match value::boolean(text) {
-                Ok(no_watch) => self.set("watch", if no_watch { "false" } else { "true" }, origin.clone()),
-                Err(_) => {
-                    self.values.insert(setting.name, (text.to_owned(), origin));
+            match text.to_str().map(value::boolean) {
+                Some(Ok(no_watch)) => {
+                    let watch = OsStr::new(if no_watch { "false" } else { "true" });
+                    self.set("watch", watch, origin);
                 }
+                _ => drop(self.values.insert(setting.name, (text.to_owned(), origin))),
             }
             return;
         }
@@ -191,8 +197,11 @@ impl Resolver {
 
     /// A value that is always there.
     fn get<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T, Expected>) -> Option<T> {
-        let (text, _) = &self.values[name];
-        match parse(text) {
+        match self.values[name]
+            .0
+            .to_str()
+            .map_or_else(|| Err("UTF-8".to_owned()), parse)
+        {
             Ok(value) => Some(value),
             Err(expected) => {
                 self.refuse(name, &format!("is not {expected}"));
@@ -210,6 +219,36 @@ impl Resolver {
         }
     }
 
+    /// A path, which need not be text; an empty one is none.
+    fn path(&self, name: &'static str) -> Option<PathBuf> {
+        let (path, _) = &self.values[name];
+        (!path.is_empty()).then(|| PathBuf::from(path))
+    }
+
+    /// A directory that is always named. `None` if it is not an absolute path.
+    fn directory(&mut self, name: &'static str) -> Option<PathBuf> {
+        let directory = PathBuf::from(&self.values[name].0);
+        if directory.is_absolute() {
+            return Some(directory);
+        }
+        self.refuse(name, "is not an absolute path");
+        None
+    }
+
+    /// Where the data comes from. The sample is served only where nothing at all was said.
+    fn data(&mut self) -> Option<Location> {
+        let (path, origin) = &self.values["data"];
+        match path.to_str() {
+            Some("") if *origin == Origin::Default => Some(Location::Sample),
+            Some("") => {
+                self.refuse("data", "names no file; - is standard input");
+                None
+            }
+            Some("-") => Some(Location::Stdin),
+            _ => Some(Location::File(PathBuf::from(path))),
+        }
+    }
+
     fn is_asked_for(&self, name: &str) -> bool {
         self.values[name].1 != Origin::Default
     }
@@ -223,16 +262,7 @@ impl Resolver {
     }
 
     fn config(&mut self, sources: &Sources) -> Option<Config> {
-        let location = |text: &str| {
-            Ok(if text == "-" {
-                Location::Stdin
-            } else {
-                Location::File(PathBuf::from(text))
-            })
-        };
-        let data = self
-            .optional("data", location)
-            .map(|data| data.unwrap_or(Location::Sample));
+        let data = self.data();
         let format = self.optional("format", |text| {
             text.parse::<Format>()
                 .map_err(|_| "json, ndjson, csv or tsv".to_owned())
@@ -251,7 +281,7 @@ impl Resolver {
         let max_data_bytes = self.get("max-data-bytes", value::size);
         let listen = self.listen(sources);
         let admin_listen = self.optional("admin-listen", value::address);
-        let admin_token_file = self.optional("admin-token-file", |text| Ok(PathBuf::from(text)));
+        let admin_token_file = self.path("admin-token-file");
         let workers = self.optional("workers", |text| value::number(text, 1..=1024));
         let max_connections = self.get("max-connections", |text| value::number(text, 1..=10_000_000));
         let encodings = self.get("encodings", value::codings);
@@ -275,8 +305,8 @@ impl Resolver {
         });
         let trust_vm = self.get("hardware-trust-vm", value::boolean);
         let device_label = self.get("hardware-device-label", value::device_label);
-        let sysfs_root = self.get("sysfs-root", value::directory);
-        let procfs_root = self.get("procfs-root", value::directory);
+        let sysfs_root = self.directory("sysfs-root");
+        let procfs_root = self.directory("procfs-root");
         let drain_delay = self.get("drain-delay", value::duration);
         let shutdown_timeout = self.get("shutdown-timeout", value::duration);
         let access_log = self.get("access-log", value::boolean);
@@ -294,7 +324,7 @@ impl Resolver {
             max_data_bytes: max_data_bytes?,
             listen: listen?,
             admin_listen: admin_listen?,
-            admin_token_file: admin_token_file?,
+            admin_token_file,
             workers: workers?.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
             max_connections: max_connections?,
             encodings: encodings?,
@@ -326,11 +356,11 @@ impl Resolver {
     fn listen(&mut self, sources: &Sources) -> Option<SocketAddr> {
         let mut listen = self.get("listen", value::address)?;
         if self.values["listen"].1 != Origin::Flag
-            && let Some(port) = sources.variables.get("PORT")
+            && let Some(port) = sources.variables.get("PORT").filter(|port| !port.is_empty())
         {
-            match port.parse() {
-                Ok(port) => listen.set_port(port),
-                Err(_) => {
+            match port.to_str().and_then(|port| port.parse().ok()) {
+                Some(port) => listen.set_port(port),
+                None => {
                     self.problems
                         .push(format!("PORT: {port:?} is not a port, 0 to 65535 [the environment]"));
                     return None;

@@ -62,7 +62,7 @@ pub const SETTINGS: &[Setting] = &[
         "data",
         "PATH",
         "",
-        "The file to serve, `-` for standard input; without it a built-in sample is served. .json, .ndjson, .jsonl, .csv or .tsv, each also as .gz or .zst",
+        "The file to serve, `-` for standard input; without this setting a built-in sample is served. .json, .ndjson, .jsonl, .csv or .tsv, each also as .gz or .zst",
     ),
     setting(
         "Data",
@@ -136,7 +136,7 @@ pub const SETTINGS: &[Setting] = &[
         "encodings",
         "LIST",
         "br,zstd,gzip",
-        "Content codings to make when data is published; empty for none",
+        "Content codings to make when data is published; `none` for none",
     ),
     setting(
         "HTTP",

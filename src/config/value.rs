@@ -89,12 +89,15 @@ pub(super) fn elements(text: &str) -> impl Iterator<Item = &str> {
 
 pub(super) fn codings(text: &str) -> Result<Vec<Coding>, Expected> {
     let mut codings = Vec::new();
+    if text.trim() == "none" {
+        return Ok(codings);
+    }
     for element in elements(text) {
         let coding = match element {
             "br" => Coding::Br,
             "zstd" => Coding::Zstd,
             "gzip" => Coding::Gzip,
-            _ => return Err("a list of br, zstd and gzip, or empty".to_owned()),
+            _ => return Err("a list of br, zstd and gzip, or none".to_owned()),
         };
         if codings.contains(&coding) {
             return Err(format!("a list that names {element} once"));
@@ -158,14 +161,6 @@ pub(super) fn device_label(text: &str) -> Result<DeviceLabel, Expected> {
         "path" => Ok(DeviceLabel::Path),
         "kernel" => Ok(DeviceLabel::Kernel),
         _ => Err("path or kernel".to_owned()),
-    }
-}
-
-pub(super) fn directory(text: &str) -> Result<std::path::PathBuf, Expected> {
-    if text.starts_with('/') {
-        Ok(text.into())
-    } else {
-        Err("an absolute path".to_owned())
     }
 }
 
@@ -248,7 +243,8 @@ mod tests {
     #[test]
     fn lists_are_read_whole_or_refused() {
         assert_eq!(codings("br, gzip"), Ok(vec![Coding::Br, Coding::Gzip]));
-        assert_eq!(codings(""), Ok(vec![]));
+        assert_eq!((codings(""), codings("none")), (Ok(vec![]), Ok(vec![])));
+        assert!(codings("none,br").is_err() && codings("br,none").is_err());
         assert!(codings("br,br").is_err() && codings("deflate").is_err());
         assert_eq!(origins("*"), Ok(CorsOrigins::Any));
         assert!(matches!(origins("https://a.example,http://b:8080"), Ok(CorsOrigins::List(list)) if list.len() == 2));

@@ -20,7 +20,13 @@ pub(super) struct ReloadMetrics {
 }
 
 impl ReloadMetrics {
-    pub(super) fn new(registry: &Registry) -> Self {
+    /// Of a source of this kind.
+    pub(super) fn new(registry: &Registry, kind: &'static str) -> Self {
+        registry.describe(
+            "janus_source_info",
+            "1; what kind of source is served: file, stdin, or the built-in sample, which stands in for no data.",
+            None,
+        );
         registry.describe(
             "janus_snapshot_info",
             "The snapshot that is served; the same data has the same id on every replica.",
@@ -54,6 +60,7 @@ impl ReloadMetrics {
         );
         const VALID: &str = "the names are valid and no other kind has them";
         let gauge = |name, labels: &[(&str, &str)]| registry.gauge(name, labels).expect(VALID);
+        gauge("janus_source_info", &[("kind", kind)]).set(1.0);
         let reloads = Outcome::ALL.map(|outcome| {
             registry
                 .counter("janus_reloads_total", &[("result", outcome.label())])

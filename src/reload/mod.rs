@@ -53,7 +53,7 @@ pub struct Reloader {
 impl Reloader {
     /// Prepares to load `source`; starts the thread that makes codings.
     pub fn new(source: Source, loading: Loading, publisher: Publisher, registry: &Registry) -> Self {
-        let metrics = Arc::new(ReloadMetrics::new(registry));
+        let metrics = Arc::new(ReloadMetrics::new(registry, source.kind()));
         let encoder = spawn_encoder(loading.compile.clone(), publisher.clone(), Arc::clone(&metrics));
         Self {
             source,
@@ -102,6 +102,9 @@ impl Reloader {
             %format,
             "loaded"
         );
+        if self.loading.compile.is_sample {
+            tracing::warn!("no data was named, so the built-in sample is served; --data (JANUS_DATA) names a file");
+        }
         warn_without_ids(&served);
         Ok(())
     }

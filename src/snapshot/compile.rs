@@ -31,6 +31,8 @@ pub struct Settings {
     pub cache_control: String,
     /// The program's version, for the index.
     pub version: &'static str,
+    /// Whether the data is the built-in sample, which the index says.
+    pub is_sample: bool,
 }
 
 /// Everything that a request can ask for.
@@ -290,6 +292,8 @@ fn index(data: Option<(&str, &Collection)>, settings: &Settings) -> Resource {
         status: &'static str,
         snapshot: Option<&'a str>,
         items: Option<usize>,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        sample: bool,
         routes: Vec<&'static str>,
     }
     let mut routes = vec!["/items"];
@@ -303,6 +307,7 @@ fn index(data: Option<(&str, &Collection)>, settings: &Settings) -> Resource {
         status: if data.is_some() { "ok" } else { "loading" },
         snapshot: data.map(|(id, _)| id),
         items: data.map(|(_, items)| items.len()),
+        sample: settings.is_sample,
         routes,
     })
     .expect("an index is plain text and numbers");

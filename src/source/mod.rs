@@ -146,6 +146,15 @@ impl Source {
         }
     }
 
+    /// What kind of source it is: `sample`, `stdin` or `file`.
+    pub fn kind(&self) -> &'static str {
+        match &self.location {
+            Location::Sample => "sample",
+            Location::Stdin => "stdin",
+            Location::File(_) => "file",
+        }
+    }
+
     /// The extension that tells the format, in lower case, without that of a compression: `json` of `items.json.gz`.
     pub fn extension(&self) -> Option<String> {
         let Location::File(path) = &self.location else {

@@ -39,6 +39,7 @@ static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| {
             codings: vec![Coding::Br, Coding::Gzip],
             cache_control: "no-cache".to_owned(),
             version: "0",
+            is_sample: false,
         },
     )
 });
