@@ -32,7 +32,7 @@ fn bench_parse(criterion: &mut Criterion) {
         codings: Vec::new(),
         cache_control: "no-cache".to_owned(),
         version: "0",
-        is_sample: false,
+        ..Settings::default()
     };
 
     let items = parse(Format::Ndjson, &text[..], &options).expect("generated items are good");

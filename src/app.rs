@@ -101,6 +101,7 @@ pub fn loading(config: &Config) -> Loading {
             cache_control: config.cache_control.clone(),
             version: env!("CARGO_PKG_VERSION"),
             is_sample: config.data == Location::Sample,
+            base_path: config.base_path.clone(),
         },
     }
 }
@@ -145,7 +146,7 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
         connections_max: make_room_for(config.max_connections),
         admin,
     };
-    let urls = Urls::of(&listeners);
+    let urls = Urls::of(&listeners, &config.base_path);
     actix_rt::System::new().block_on(async {
         let servers = Servers::start(listeners, config.workers, &serving).map_err(Failure::Start)?;
         let interrupted = match attend(&mut happened, &urls).await {
@@ -242,8 +243,8 @@ fn registry(config: &Config) -> Arc<Registry> {
 fn listen(config: &Config) -> Result<Vec<Listener>, Failure> {
     let cors = match &config.cors_origin {
         CorsOrigins::None => None,
-        CorsOrigins::Any => Some(Cors::any()),
-        CorsOrigins::List(origins) => Some(Cors::listed(origins.iter().cloned())),
+        CorsOrigins::Any => Some(Cors::any(&config.cors_headers)),
+        CorsOrigins::List(origins) => Some(Cors::listed(origins.iter().cloned(), &config.cors_headers)),
     };
     let bind = |name, setting, address, scope| {
         let socket = bind(address).map_err(|error| Failure::Bind {
@@ -258,6 +259,7 @@ fn listen(config: &Config) -> Result<Vec<Listener>, Failure> {
                 scope,
                 has_token: config.admin_token_file.is_some(),
                 cors: cors.clone(),
+                base_path: config.base_path.as_str().into(),
             }),
         })
     };
@@ -283,10 +285,11 @@ fn listen(config: &Config) -> Result<Vec<Listener>, Failure> {
 struct Urls {
     main: Option<SocketAddr>,
     admin: Option<SocketAddr>,
+    base_path: String,
 }
 
 impl Urls {
-    fn of(listeners: &[Listener]) -> Self {
+    fn of(listeners: &[Listener], base_path: &str) -> Self {
         let address = |name| {
             listeners
                 .iter()
@@ -298,6 +301,7 @@ impl Urls {
         let urls = Self {
             main: address("main"),
             admin: address("admin"),
+            base_path: base_path.to_owned(),
         };
         tracing::info!(
             address = urls.main.map(tracing::field::display),
@@ -312,9 +316,10 @@ impl Urls {
     fn announce(&self) {
         let Some(main) = self.main.map(reachable) else { return };
         let admin = self.admin.map_or(main, reachable);
+        let base = &self.base_path;
         tracing::info!(
-            items = format!("http://{main}/items"),
-            index = format!("http://{main}/"),
+            items = format!("http://{main}{base}/items"),
+            index = format!("http://{main}{base}/"),
             readiness = format!("http://{admin}/readyz"),
             "ready"
         );

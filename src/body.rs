@@ -35,6 +35,14 @@ struct Sealed {
 }
 
 impl Body {
+    /// No bytes.
+    pub const fn empty() -> Self {
+        Self {
+            bytes: Bytes::new(),
+            sealed: None,
+        }
+    }
+
     /// The same bytes in a sealed file, if their length is in the bounds and the system lends one.
     pub fn sealed(self) -> Self {
         if self.sealed.is_some() || !(SEALED_LENGTH_MIN..=SEALED_LENGTH_MAX).contains(&self.bytes.len()) {

@@ -113,10 +113,11 @@ fn only_the_token_opens_them() {
             assert_eq!(response.field("www-authenticate"), Some(challenge));
         }
         assert_eq!(ask(&[BEARER]).status, 200, "{path}");
-        // The scheme's name is case-insensitive, and a percent-encoded path is the same path.
+        // The scheme's name is case-insensitive, and a path has one spelling.
         let lower = ("authorization", "bearer correct-horse-battery-staple");
         let encoded = path.replace("/-/", "/%2D/");
-        assert_eq!(server.connect().request(method, &encoded, &[lower]).status, 200);
+        assert_eq!(server.connect().request(method, path, &[lower]).status, 200);
+        assert_eq!(server.connect().request(method, &encoded, &[lower]).status, 404);
     }
     let scrape = server.get("/metrics");
     for series in [

@@ -51,7 +51,7 @@ fn snapshot(items: usize) -> Snapshot {
             codings,
             cache_control: "no-cache".to_owned(),
             version: "0",
-            is_sample: false,
+            ..Settings::default()
         },
     )
 }
@@ -75,12 +75,23 @@ fn answers_are_made_without_allocation() {
     for items in [10, 10_000] {
         let snapshot = snapshot(items);
         let etag = snapshot.collection().unwrap().identity().etag().to_owned();
-        for path in ["/items", "/items/7", "/items/nobody", "/", "/health", "/nowhere"] {
-            for (accept, if_none_match) in [
-                (None, None),
-                (Some("gzip, deflate, br, zstd"), None),
-                (None, Some(etag.as_str())),
-                (Some("br"), Some("W/\"x\", \"y\"")),
+        for path in [
+            "/items",
+            "/items/7",
+            "/items/7/",
+            "/items/nobody",
+            "/",
+            "/health",
+            "/nowhere",
+        ] {
+            for (accept, if_none_match, range) in [
+                (None, None, None),
+                (Some("gzip, deflate, br, zstd"), None, None),
+                (Some("gzip, identity;q=0"), None, None),
+                (None, Some(etag.as_str()), None),
+                (Some("br"), Some("W/\"x\", \"y\""), None),
+                (None, None, Some("bytes=3-9")),
+                (Some("br"), None, Some("bytes=999999999-")),
             ] {
                 let count = allocations(|| {
                     let mut head = RequestHead::new(Method::Get, path.as_bytes());
@@ -90,9 +101,16 @@ fn answers_are_made_without_allocation() {
                     if let Some(etag) = if_none_match {
                         head.field(b"If-None-Match", etag.as_bytes());
                     }
+                    if let Some(range) = range {
+                        head.field(b"Range", range.as_bytes());
+                        head.field(b"If-Range", etag.as_bytes());
+                    }
                     black_box(answer(black_box(&head), &snapshot));
                 });
-                assert_eq!(count, 0, "{path} of {items} items, {accept:?}, {if_none_match:?}");
+                assert_eq!(
+                    count, 0,
+                    "{path} of {items} items, {accept:?}, {if_none_match:?}, {range:?}"
+                );
             }
         }
     }

@@ -59,7 +59,7 @@ fn an_item_is_found_by_its_id() {
         assert_eq!(server.get(path).problem(), (404, "item_not_found".to_owned()), "{path}");
     }
     assert_eq!(server.get("/items/%zz").problem(), (400, "malformed_path".to_owned()));
-    assert_eq!(server.get("/items/7/").problem(), (404, "not_found".to_owned()));
+    assert_eq!(server.get("/items/7/").field("location"), Some("/items/7"));
 }
 
 #[test]

@@ -27,6 +27,7 @@ const PURE: &[&str] = &[
     "http/request.rs",
     "http/route.rs",
     "http/negotiate.rs",
+    "http/range.rs",
     "http/answer.rs",
     "http/reply.rs",
     "http/problem.rs",

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 
-use janus::http::answer::{Scope, Site};
+use janus::http::answer::Site;
 use janus::http::lane::{Ended, Lane};
 use janus::http::record::HttpMetrics;
 use janus::http::transport::Transport;
@@ -25,7 +25,7 @@ static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| {
         (0..300).map(|id| format!("{{\"id\":{id},\"text\":\"{}\"}}\n", "x".repeat(id))).collect();
     let items = parse(Format::Ndjson, lines.as_bytes(), &ParseOptions::default()).expect("good items");
     let codings = vec![Coding::Br, Coding::Gzip];
-    compile(items, &Settings { codings, cache_control: "no-cache".to_owned(), version: "0" })
+    compile(items, &Settings { codings, cache_control: "no-cache".to_owned(), version: "0", ..Settings::default() })
 });
 
 static METRICS: LazyLock<Arc<HttpMetrics>> = LazyLock::new(|| Arc::new(HttpMetrics::new(Arc::new(Registry::new()))));
@@ -81,7 +81,7 @@ fuzz_target!(|bytes: &[u8]| {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let worker = Worker::start(Shared {
-            site: Arc::new(Site { scope: Scope::All, has_token: false, cors: None }),
+            site: Arc::new(Site::default()),
             publisher: Publisher::new(SNAPSHOT.clone()),
             lifecycle: Arc::new(Lifecycle::default()),
             metrics: Arc::clone(&METRICS),

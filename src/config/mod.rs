@@ -46,12 +46,16 @@ pub struct Config {
     pub workers: usize,
     /// Connections that are open at once at the most, on each listener.
     pub max_connections: usize,
+    /// The path that all routes are below: empty, or a slash and more, without a slash at its end.
+    pub base_path: String,
     /// The codings to make.
     pub encodings: Vec<Coding>,
     /// The value of `Cache-Control`.
     pub cache_control: String,
     /// Whose scripts may read the answers.
     pub cors_origin: CorsOrigins,
+    /// What their scripts may send: the value of `Access-Control-Allow-Headers`.
+    pub cors_headers: String,
     /// Whether the file is watched.
     pub watch: bool,
     /// How often the file is looked at besides.

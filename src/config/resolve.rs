@@ -287,6 +287,8 @@ impl Resolver {
         let encodings = self.get("encodings", value::codings);
         let cache_control = self.get("cache-control", value::header_value);
         let cors_origin = self.get("cors-origin", value::origins);
+        let cors_headers = self.get("cors-headers", value::field_names);
+        let base_path = self.get("base-path", value::base_path);
         let _ = self.get("no-watch", value::boolean);
         let watch = self.get("watch", value::boolean);
         let poll_interval = self.optional("poll-interval", |text| {
@@ -330,6 +332,8 @@ impl Resolver {
             encodings: encodings?,
             cache_control: cache_control?,
             cors_origin: cors_origin?,
+            cors_headers: cors_headers?,
+            base_path: base_path?,
             watch: watch?,
             poll_interval: poll_interval?,
             hardware: HardwareConfig {

@@ -55,6 +55,11 @@ const fn switch(group: &'static str, name: &'static str, help: &'static str) -> 
     }
 }
 
+/// What clients in browsers send of their own accord: for validators and ranges, for who asks, and for tracing.
+const CORS_HEADERS: &str = "accept,accept-language,authorization,b3,baggage,cache-control,content-language,content-type,\
+    if-match,if-modified-since,if-none-match,if-range,if-unmodified-since,pragma,range,sentry-trace,traceparent,tracestate,\
+    x-correlation-id,x-request-id,x-requested-with";
+
 /// All settings, in the order of the help.
 pub const SETTINGS: &[Setting] = &[
     setting(
@@ -133,6 +138,13 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "HTTP",
+        "base-path",
+        "PREFIX",
+        "",
+        "The path that all routes are below, as /prefix, for load balancers that do not take it off",
+    ),
+    setting(
+        "HTTP",
         "encodings",
         "LIST",
         "br,zstd,gzip",
@@ -151,6 +163,13 @@ pub const SETTINGS: &[Setting] = &[
         "LIST",
         "",
         "Origins whose scripts may read the answers, as https://app.example, or *",
+    ),
+    setting(
+        "HTTP",
+        "cors-headers",
+        "LIST",
+        CORS_HEADERS,
+        "Header fields that those scripts may send, or * for all; `none` for none but those that need no leave",
     ),
     Setting {
         default: "true",

@@ -137,6 +137,45 @@ fn is_origin(text: &str) -> bool {
     })
 }
 
+/// The value of `Access-Control-Allow-Headers`, names in lower case. `*` does not stand for `Authorization` (the Fetch
+/// standard, "CORS protocol"), so that is named too.
+pub(super) fn field_names(text: &str) -> Result<String, Expected> {
+    let is_name = |name: &str| {
+        name.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    };
+    if text == "none" {
+        return Ok(String::new());
+    }
+    let names: Vec<String> = elements(text).map(str::to_ascii_lowercase).collect();
+    match &names[..] {
+        [any] if any == "*" => Ok("*, authorization".to_owned()),
+        all if all.iter().all(|name| name != "*" && is_name(name)) => Ok(names.join(", ")),
+        _ => Err("* or a list of names of header fields, as authorization,range".to_owned()),
+    }
+}
+
+/// A path without a slash at its end, so that routes can follow; `/` is none. It may be redirected to, so that it cannot
+/// begin with two slashes, which would name a host.
+pub(super) fn base_path(text: &str) -> Result<String, Expected> {
+    let expected = || "a path of plain segments, as /prefix or /a/b".to_owned();
+    let path = text.strip_suffix('/').unwrap_or(text);
+    if path.is_empty() {
+        return Ok(String::new());
+    }
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte);
+    let is_segment = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(is_plain);
+    let segments = path.strip_prefix('/').ok_or_else(expected)?;
+    if matches!(path, "/health" | "/livez" | "/readyz") {
+        return Err("another path than those of the probes, which answer without it too".to_owned());
+    }
+    if segments.split('/').all(is_segment) {
+        Ok(path.to_owned())
+    } else {
+        Err(expected())
+    }
+}
+
 pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, Expected> {
     let network = |text: &str| {
         text.parse()
@@ -257,8 +296,46 @@ mod tests {
         ] {
             assert!(origins(text).is_err(), "{text}");
         }
+        assert_eq!(field_names("Authorization, x-a"), Ok("authorization, x-a".to_owned()));
+        assert_eq!(field_names("*"), Ok("*, authorization".to_owned()));
+        assert_eq!(field_names("none"), Ok(String::new()));
+        for text in ["a b", "a:", "*,a", "é"] {
+            assert!(field_names(text).is_err(), "{text}");
+        }
         assert_eq!(networks("10.0.0.0/8,127.0.0.1").map(|all| all.len()), Ok(2));
         assert!(networks("10.0.0.0/33").is_err());
         assert!(header_value("a\r\nb").is_err() && header_value(" ").is_err() && header_value("é").is_err());
+    }
+
+    #[test]
+    fn a_base_path_is_a_path_and_never_a_host() {
+        for (text, path) in [
+            ("", ""),
+            ("/", ""),
+            ("/a", "/a"),
+            ("/a/", "/a"),
+            ("/a/b-c.d_e~f", "/a/b-c.d_e~f"),
+            ("/items", "/items"),
+        ] {
+            assert_eq!(base_path(text).as_deref(), Ok(path), "{text}");
+        }
+        for text in [
+            "a",
+            "//",
+            "//evil.example",
+            "/a//b",
+            "/.",
+            "/a/../b",
+            "/a?b",
+            "/a%20b",
+            "/é",
+            "/a b",
+            "/a\\b",
+            "/livez",
+            "/health/",
+            "https://a/b",
+        ] {
+            assert!(base_path(text).is_err(), "{text}");
+        }
     }
 }

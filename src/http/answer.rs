@@ -3,8 +3,9 @@
 use std::sync::LazyLock;
 
 use super::cors::Cors;
-use super::negotiate::{accepts_identity, choose, if_match_passes, if_none_match_hits};
+use super::negotiate::{accepts_identity, choose, if_match_passes, if_none_match_hits, if_range_passes};
 use super::problem::{ALLOW, ALLOW_POST, Problem};
+use super::range::{Asked, asked};
 use super::reply::Reply;
 use super::request::{Method, RequestHead};
 use super::route::Route;
@@ -12,9 +13,10 @@ use crate::body::Body;
 use crate::snapshot::{Head, Item, Resource, Snapshot, item_entity_tag};
 
 /// Which targets a listener serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
     /// Everything: there is one listener.
+    #[default]
     All,
     /// The collection and `/health`; probes are on the other listener.
     Public,
@@ -23,7 +25,7 @@ pub enum Scope {
 }
 
 /// What a listener's answers depend on besides request and data.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Site {
     /// Which targets are served.
     pub scope: Scope,
@@ -31,6 +33,8 @@ pub struct Site {
     pub has_token: bool,
     /// Whether and to whom scripts of other origins may read the answers.
     pub cors: Option<Cors>,
+    /// The path that all routes are below: empty, or a slash and more, without a slash at its end.
+    pub base_path: Box<str>,
 }
 
 /// What a request is answered with.
@@ -65,10 +69,10 @@ impl Endpoint {
 
 impl Site {
     /// Answers a request on this listener: [`answer`], the probes, and the lines of cross-origin sharing.
-    pub fn respond<'a>(&'a self, request: &RequestHead<'_>, snapshot: &'a Snapshot, draining: bool) -> Answer<'a> {
-        let route = Route::parse(request.path);
-        let route = if self.serves(&route) { route } else { Route::Unknown };
+    pub fn respond<'a>(&'a self, request: &RequestHead<'a>, snapshot: &'a Snapshot, draining: bool) -> Answer<'a> {
+        let route = self.route(request.path);
         match (&route, request.method) {
+            _ if refusal(&route, request).is_some() => {}
             (Route::Metrics, Method::Get | Method::Head) => return Answer::Scrape,
             (Route::Reload, Method::Post) if !has_parameters(request.query) => {
                 return Answer::Admin(Endpoint::Reload);
@@ -89,24 +93,49 @@ impl Site {
         }
     }
 
+    /// What a path names on this listener.
+    fn route<'r>(&self, path: &'r [u8]) -> Route<'r> {
+        let route = match path.strip_prefix(self.base_path.as_bytes()) {
+            _ if self.base_path.is_empty() => Route::parse(path),
+            Some(b"") => Route::Index,
+            Some(below @ [b'/', ..]) => Route::parse(below),
+            _ => self.route_outside(path),
+        };
+        if self.serves(&route) { route } else { Route::Unknown }
+    }
+
+    /// What a path names that is not below the base path: those who probe this process do not come by the load balancer
+    /// that the base path is for, and neither does who asks the admin listener.
+    fn route_outside<'r>(&self, path: &'r [u8]) -> Route<'r> {
+        match Route::parse(path) {
+            route if self.scope == Scope::Admin => route,
+            route @ (Route::Health | Route::Livez | Route::Readyz | Route::Server | Route::Malformed) => route,
+            _ => Route::Unknown,
+        }
+    }
+
     fn serves(&self, route: &Route<'_>) -> bool {
         match route {
             Route::Health | Route::Server | Route::Malformed | Route::Unknown => true,
             Route::Livez | Route::Readyz | Route::Metrics => self.scope != Scope::Public,
             Route::Reload | Route::Snapshot => self.has_token && self.scope != Scope::Public,
-            Route::Index | Route::Collection | Route::CollectionSlash | Route::Item(_) => self.scope != Scope::Admin,
+            Route::Index | Route::Collection | Route::CollectionSlash | Route::Item(_) | Route::ItemSlash => {
+                self.scope != Scope::Admin
+            }
         }
     }
 }
 
 /// Answers a request for data.
-pub fn answer<'a>(request: &RequestHead<'_>, snapshot: &'a Snapshot) -> Reply<'a> {
+pub fn answer<'a>(request: &RequestHead<'a>, snapshot: &'a Snapshot) -> Reply<'a> {
     respond(&Route::parse(request.path), request, snapshot, false)
 }
 
-fn respond<'a>(route: &Route<'_>, request: &RequestHead<'_>, snapshot: &'a Snapshot, draining: bool) -> Reply<'a> {
+fn respond<'a>(route: &Route<'_>, request: &RequestHead<'a>, snapshot: &'a Snapshot, draining: bool) -> Reply<'a> {
+    if let Some(problem) = refusal(route, request) {
+        return problem.reply().head_only(request.method == Method::Head);
+    }
     match (request.method, route) {
-        (_, Route::Malformed) => return Problem::MalformedPath.reply().head_only(request.method == Method::Head),
         (_, Route::Unknown) => return Problem::NotFound.reply().head_only(request.method == Method::Head),
         (Method::Options, Route::Reload) => return FIXED.options_post(),
         (Method::Options, _) => return FIXED.options(),
@@ -119,7 +148,7 @@ fn respond<'a>(route: &Route<'_>, request: &RequestHead<'_>, snapshot: &'a Snaps
         Route::Index => answer_resource(request, snapshot.index()),
         Route::Collection => answer_collection(request, snapshot),
         Route::Item(id) => answer_item(request, snapshot, id),
-        Route::CollectionSlash => FIXED.redirect(),
+        Route::CollectionSlash | Route::ItemSlash => redirect_without_slash(request),
         Route::Readyz if draining => Problem::Draining.reply(),
         Route::Readyz if !snapshot.is_ready() => Problem::Loading.reply(),
         Route::Health | Route::Livez | Route::Readyz => FIXED.healthy(),
@@ -129,6 +158,25 @@ fn respond<'a>(route: &Route<'_>, request: &RequestHead<'_>, snapshot: &'a Snaps
         Route::Server | Route::Malformed | Route::Unknown => unreachable!("answered above"),
     };
     reply.head_only(request.method == Method::Head)
+}
+
+/// Why a request is answered by a problem whatever its method.
+fn refusal(route: &Route<'_>, request: &RequestHead<'_>) -> Option<Problem> {
+    let is_probe = matches!(route, Route::Health | Route::Livez | Route::Readyz);
+    if request.has_empty_host && !is_probe {
+        Some(Problem::BadHost)
+    } else if *route == Route::Malformed || request.query.is_some_and(|query| !query.is_ascii()) {
+        Some(Problem::MalformedPath)
+    } else {
+        None
+    }
+}
+
+/// To the path without the slash at its end, as it came. It begins as a route does, with one slash and a name, so that
+/// no other host can be made of it.
+fn redirect_without_slash<'a>(request: &RequestHead<'a>) -> Reply<'a> {
+    let path = request.path.strip_suffix(b"/").expect("the route ends with a slash");
+    Reply::redirect(path, request.query)
 }
 
 fn answer_collection<'a>(request: &RequestHead<'_>, snapshot: &'a Snapshot) -> Reply<'a> {
@@ -160,7 +208,11 @@ fn answer_item<'a>(request: &RequestHead<'_>, snapshot: &'a Snapshot, id: &str) 
             match precondition(request, &item_entity_tag(tag)) {
                 Precondition::Failed => Problem::PreconditionFailed.reply(),
                 Precondition::NotModified => Reply::item_not_modified(template, tag),
-                Precondition::Passed => Reply::item(template, tag, arena, start..start + length),
+                Precondition::Passed => match asked_of(request, &item_entity_tag(tag), length) {
+                    Asked::Whole => Reply::item(template, tag, arena, start..start + length),
+                    Asked::Part(part) => Reply::item_part(template, tag, arena, start..start + length, part),
+                    Asked::Nothing => Problem::RangeNotSatisfiable.of_length(length),
+                },
             }
         }
         None if !snapshot.is_ready() => Problem::Loading.reply(),
@@ -173,12 +225,27 @@ fn answer_resource<'a>(request: &RequestHead<'_>, resource: &'a Resource) -> Rep
     let Some(representation) = choose(&request.accept_encoding, resource) else {
         return Problem::NotAcceptable.reply();
     };
-    match precondition(request, representation.etag().as_bytes()) {
-        Precondition::Failed => Problem::PreconditionFailed.reply(),
-        Precondition::NotModified => Reply::new(representation.not_modified(), None).coded(representation.coding()),
-        Precondition::Passed => {
-            Reply::new(representation.ok(), Some(representation.body())).coded(representation.coding())
+    let (etag, body) = (representation.etag().as_bytes(), representation.body());
+    let reply = match precondition(request, etag) {
+        Precondition::Failed => return Problem::PreconditionFailed.reply(),
+        Precondition::NotModified => Reply::new(representation.not_modified(), None),
+        Precondition::Passed => match asked_of(request, etag, body.len()) {
+            Asked::Whole => Reply::new(representation.ok(), Some(body)),
+            Asked::Part(part) => Reply::part(representation.ok(), body, part),
+            Asked::Nothing => return Problem::RangeNotSatisfiable.of_length(body.len()),
+        },
+    };
+    reply.coded(representation.coding())
+}
+
+/// Which part of a representation is asked for: the last of the preconditions, once the others have passed. A range is one
+/// of the representation that was selected, with its coding. Only GET has ranges (RFC 9110, section 14.2).
+fn asked_of(request: &RequestHead<'_>, etag: &[u8], length: usize) -> Asked {
+    match request.range {
+        Some(_) if request.method == Method::Get && if_range_passes(request.if_range, etag) => {
+            asked(request.range, length)
         }
+        _ => Asked::Whole,
     }
 }
 
@@ -188,7 +255,7 @@ enum Precondition {
     NotModified,
 }
 
-/// The order of RFC 9110, section 13.2.2.
+/// The order of RFC 9110, section 13.2.2; `If-Range` comes after.
 fn precondition(request: &RequestHead<'_>, etag: &[u8]) -> Precondition {
     if !if_match_passes(&request.if_match, etag) {
         Precondition::Failed
@@ -207,7 +274,6 @@ fn has_parameters(query: Option<&[u8]>) -> bool {
 /// The answers that depend on nothing.
 struct Fixed {
     healthy: (Head, Body),
-    redirect: (Head, Body),
     options: Head,
     options_post: Head,
 }
@@ -219,14 +285,9 @@ static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
         .field("content-type", "application/json")
         .field("cache-control", "no-store")
         .build();
-    let redirect = Head::builder(308)
-        .field("content-length", "0")
-        .field("location", "/items")
-        .build();
     let options = |allow| Head::builder(204).field("allow", allow).build();
     Fixed {
         healthy: (healthy_head, healthy),
-        redirect: (redirect, Body::default()),
         options: options(ALLOW),
         options_post: options(ALLOW_POST),
     }
@@ -235,10 +296,6 @@ static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
 impl Fixed {
     fn healthy(&'static self) -> Reply<'static> {
         Reply::new(&self.healthy.0, Some(&self.healthy.1))
-    }
-
-    fn redirect(&'static self) -> Reply<'static> {
-        Reply::new(&self.redirect.0, Some(&self.redirect.1))
     }
 
     fn options(&'static self) -> Reply<'static> {

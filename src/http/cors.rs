@@ -23,17 +23,18 @@ struct Lines {
 const OTHERS: &[u8] = b"vary: origin\r\n";
 
 impl Cors {
-    /// Every origin.
-    pub fn any() -> Self {
+    /// Every origin. `request_headers` are the fields that their scripts may send, as [`Cors::listed`] takes them.
+    pub fn any(request_headers: &str) -> Self {
         Self {
-            rule: Rule::Any(Lines::new("*", "")),
+            rule: Rule::Any(Lines::new("*", request_headers, "")),
         }
     }
 
-    /// These origins, each as a browser writes it: `scheme://host[:port]`.
-    pub fn listed(origins: impl IntoIterator<Item = String>) -> Self {
+    /// These origins, each as a browser writes it: `scheme://host[:port]`. `request_headers` is the value of
+    /// `Access-Control-Allow-Headers`: names separated by commas, or nothing.
+    pub fn listed(origins: impl IntoIterator<Item = String>, request_headers: &str) -> Self {
         let lines = |origin: String| {
-            let lines = Lines::new(&origin, "vary: origin\r\n");
+            let lines = Lines::new(&origin, request_headers, "vary: origin\r\n");
             (origin.into_boxed_str(), lines)
         };
         Self {
@@ -54,13 +55,20 @@ impl Cors {
     }
 }
 
+/// What scripts may read of an answer, besides what they may always.
+const EXPOSED: &str = "accept-ranges, content-encoding, content-range, date, etag, retry-after, x-total-count";
+
 impl Lines {
-    fn new(origin: &str, vary: &str) -> Self {
+    fn new(origin: &str, request_headers: &str, vary: &str) -> Self {
         let allow = format!("access-control-allow-origin: {origin}\r\n");
-        let simple = format!("{allow}access-control-expose-headers: etag, x-total-count\r\n{vary}");
+        let simple = format!("{allow}access-control-expose-headers: {EXPOSED}\r\n{vary}");
+        let headers = if request_headers.is_empty() {
+            String::new()
+        } else {
+            format!("access-control-allow-headers: {request_headers}\r\n")
+        };
         let preflight = format!(
-            "{allow}access-control-allow-methods: GET, HEAD, OPTIONS\r\naccess-control-allow-headers: if-match, \
-             if-none-match, x-request-id\r\naccess-control-max-age: 86400\r\n{vary}"
+            "{allow}access-control-allow-methods: GET, HEAD, OPTIONS\r\n{headers}access-control-max-age: 86400\r\n{vary}"
         );
         Self {
             simple: simple.into_bytes().into(),
@@ -93,9 +101,12 @@ mod tests {
 
     #[test]
     fn origins_are_answered_as_listed() {
-        check(&Cors::any(), Some("https://a.example"), Some("*"), false);
-        check(&Cors::any(), None, Some("*"), false);
-        let listed = Cors::listed(["https://a.example".to_owned(), "http://b.example:8080".to_owned()]);
+        check(&Cors::any("range"), Some("https://a.example"), Some("*"), false);
+        check(&Cors::any("range"), None, Some("*"), false);
+        let listed = Cors::listed(
+            ["https://a.example".to_owned(), "http://b.example:8080".to_owned()],
+            "range",
+        );
         check(&listed, Some("https://a.example"), Some("https://a.example"), true);
         check(
             &listed,
@@ -105,5 +116,19 @@ mod tests {
         );
         check(&listed, Some("https://c.example"), None, true);
         check(&listed, None, None, true);
+    }
+
+    #[test]
+    fn a_preflight_is_told_which_fields_may_be_sent() {
+        let told = |headers: &str| {
+            let cors = Cors::any(headers);
+            let lines = std::str::from_utf8(cors.lines(None, true)).unwrap().to_owned();
+            let mut lines = lines
+                .split("\r\n")
+                .filter_map(|line| line.strip_prefix("access-control-allow-headers: "));
+            lines.next().map(str::to_owned)
+        };
+        assert_eq!(told("authorization, range").as_deref(), Some("authorization, range"));
+        assert_eq!(told(""), None);
     }
 }

@@ -94,6 +94,7 @@ pub fn read<'h, 'b>(bytes: &'b [u8], storage: &'h mut Storage<'b>) -> Reading<'h
         Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
             return Reading::Refused(Problem::HeadTooLarge);
         }
+        Err(_) if has_raw_target(window) => return Reading::Refused(Problem::MalformedPath),
         Err(_) => return Reading::Refused(Problem::MalformedRequest),
     };
     let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
@@ -101,6 +102,9 @@ pub fn read<'h, 'b>(bytes: &'b [u8], storage: &'h mut Storage<'b>) -> Reading<'h
     };
     if target.len() > TARGET_LENGTH_MAX {
         return Reading::Refused(Problem::TargetTooLong);
+    }
+    if !target.is_ascii() {
+        return Reading::Refused(Problem::MalformedPath);
     }
     let fields: &'h [Field<'b>] = parsed.headers;
     let line = RequestLine {
@@ -159,10 +163,11 @@ impl<'b> Fields<'b> {
         // The length tells nearly all names apart, and nearly all fields of a browser are not among these.
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => {
-                if self.has_host || !is_host(value) {
+                if self.has_host || !(value.is_empty() || is_host(value)) {
                     return Err(Problem::BadHost);
                 }
                 self.has_host = true;
+                self.request.has_empty_host = value.is_empty();
             }
             6 if name.eq_ignore_ascii_case(b"expect") => self.is_peculiar = true,
             7 if name.eq_ignore_ascii_case(b"upgrade") => self.is_peculiar = true,
@@ -247,17 +252,27 @@ fn decimal(value: &[u8]) -> Option<u64> {
     is_decimal.then(|| std::str::from_utf8(value).ok()?.parse().ok())?
 }
 
-/// Whether the target of a head that is not whole, or not right, is already too long. Ends at the first byte that the
-/// parser would have ended at.
+/// Whether the target of a head that is not whole, or not right, is already too long.
 fn is_target_too_long(bytes: &[u8]) -> bool {
+    target(bytes).is_some_and(|target| target.len() > TARGET_LENGTH_MAX)
+}
+
+/// Whether the target of a head that is not right holds characters as they are, in whatever character set.
+fn has_raw_target(bytes: &[u8]) -> bool {
+    target(bytes).is_some_and(|target| !target.is_ascii())
+}
+
+/// What has come of the target of a head that is not whole, or not right. Ends at the first byte that the parser would
+/// have ended at.
+fn target(bytes: &[u8]) -> Option<&[u8]> {
     let is_line_end = |&&byte: &&u8| matches!(byte, b'\r' | b'\n');
     let line = &bytes[bytes.iter().take_while(is_line_end).count()..];
     let method_length = line.iter().take_while(|&&byte| is_token(byte)).count();
-    let Some((b' ', target)) = line[method_length..].split_first() else {
-        return false;
+    let (b' ', target) = line[method_length..].split_first()? else {
+        return None;
     };
     let is_in_target = |&&byte: &&u8| byte > b' ' && byte != 0x7f;
-    method_length > 0 && target.iter().take_while(is_in_target).nth(TARGET_LENGTH_MAX).is_some()
+    (method_length > 0).then(|| &target[..target.iter().take_while(is_in_target).count()])
 }
 
 /// `tchar` (RFC 9110, section 5.6.2).

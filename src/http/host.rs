@@ -2,7 +2,8 @@
 
 use core::net::Ipv6Addr;
 
-/// Whether a field value names a host. An empty one names none: Janus has no URI without an authority.
+/// Whether a field value names a host. An empty one names none: Janus has no URI without an
+/// authority, and takes it for its probes only ([`RequestHead::has_empty_host`](super::request::RequestHead::has_empty_host)).
 pub fn is_host(value: &[u8]) -> bool {
     let (name_is_valid, rest) = match value.strip_prefix(b"[") {
         Some(literal) => {

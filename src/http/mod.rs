@@ -4,7 +4,7 @@
 //! plain requests straight from a connection's bytes; the actix-web application ([`app`]), behind the [`guard`], all
 //! others. [`connection`] leads a connection through both.
 //!
-//! [`framing`], [`host`], [`request`], [`route`], [`negotiate`], [`answer`], [`reply`] and [`problem`] are pure: they
+//! [`framing`], [`host`], [`request`], [`route`], [`negotiate`], [`range`], [`answer`], [`reply`] and [`problem`] are pure: they
 //! name no framework and do no input or output.
 
 pub mod access_log;
@@ -20,6 +20,7 @@ pub mod host;
 pub mod lane;
 pub mod negotiate;
 pub mod problem;
+pub mod range;
 pub mod record;
 pub mod reply;
 pub mod request;

@@ -5,9 +5,12 @@ use crate::snapshot::{Coding, Representation, Resource};
 
 /// Chooses a representation by `Accept-Encoding` (RFC 9110, section 12.5.3), or `None` if none is acceptable.
 ///
-/// The highest q-value wins, the smaller body among equals. Identity is the last resort where it is not named, and
-/// acceptable unless `identity;q=0` or `*;q=0` rules it out. Without the field the answer is identity: whoever does
-/// not ask for a coding may not understand one.
+/// The highest q-value wins, the smaller body among equals. Identity is the last resort where it is not named. Without
+/// the field the answer is identity: whoever does not ask for a coding may not understand one.
+///
+/// `identity;q=0` and `*;q=0` rule identity out, but only for who takes none of the codings that Janus speaks: whether a
+/// body is worth a coding depends on its length, which a client cannot know, so that who takes `gzip, identity;q=0` is
+/// answered for each item as for the collection (section 12.1 leaves it to the server).
 pub fn choose<'a>(accept_encoding: &AcceptEncoding, resource: &'a Resource) -> Option<&'a Representation> {
     if !accept_encoding.is_there {
         return Some(resource.identity());
@@ -21,12 +24,12 @@ pub fn choose<'a>(accept_encoding: &AcceptEncoding, resource: &'a Resource) -> O
             best_weight = weight;
         }
     }
-    best
+    best.or_else(|| accepts_identity(accept_encoding).then(|| resource.identity()))
 }
 
 /// Whether identity is acceptable, for a target that has nothing else.
 pub fn accepts_identity(accept_encoding: &AcceptEncoding) -> bool {
-    !accept_encoding.is_there || accept_encoding.of(Coding::Identity) > 0
+    !accept_encoding.is_there || Coding::ALL.iter().any(|&coding| accept_encoding.of(coding) > 0)
 }
 
 /// `Accept-Encoding`, read: a weight a coding, in units of 1/2000, of which an odd one below every q-value is left for
@@ -121,6 +124,12 @@ pub fn if_match_passes(lines: &FieldLines<'_>, etag: &[u8]) -> bool {
     lines.is_none() || lines.iter().any(|line| lists(line, etag, Comparison::Strong))
 }
 
+/// Whether `If-Range` lets a range be answered (section 13.1.5: a strong tag that is the same; there are no dates to
+/// compare with).
+pub fn if_range_passes(if_range: Option<&[u8]>, etag: &[u8]) -> bool {
+    if_range.is_none_or(|value| value == etag)
+}
+
 /// Whether `If-None-Match` says that the client has this representation (section 13.1.2: weak comparison).
 pub fn if_none_match_hits(lines: &FieldLines<'_>, etag: &[u8]) -> bool {
     lines
@@ -206,6 +215,51 @@ mod tests {
         check_order(&["x-gzip"], &[Gzip, Identity]);
         check_order(&["gzip ; q=0.2"], &[Gzip, Identity]);
         check_order(&["deflate"], &[Identity]);
+    }
+
+    #[test]
+    fn identity_is_ruled_out_for_who_takes_no_coding_at_all() {
+        let accepts = |line: &str| {
+            let mut weights = AcceptEncoding::default();
+            weights.push(line.as_bytes());
+            accepts_identity(&weights)
+        };
+        for line in [
+            "",
+            "gzip",
+            "deflate",
+            "gzip, identity;q=0",
+            "*;q=0, br",
+            "*, identity;q=0",
+        ] {
+            assert!(accepts(line), "{line}");
+        }
+        for line in [
+            "identity;q=0",
+            "*;q=0",
+            "deflate, identity;q=0",
+            "gzip;q=0, identity;q=0",
+            "*;q=0, gzip;q=0",
+        ] {
+            assert!(!accepts(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn only_the_same_strong_tag_lets_a_range_be_answered() {
+        assert!(if_range_passes(None, b"\"a\""));
+        assert!(if_range_passes(Some(b"\"a\""), b"\"a\""));
+        for other in [
+            "\"b\"",
+            "W/\"a\"",
+            "a",
+            "",
+            "*",
+            "\"a\", \"b\"",
+            "Wed, 25 Nov 2026 12:00:00 GMT",
+        ] {
+            assert!(!if_range_passes(Some(other.as_bytes()), b"\"a\""), "{other}");
+        }
     }
 
     #[test]

@@ -29,9 +29,11 @@ pub enum Problem {
     NotAcceptable,
     /// `If-Match` names no current representation.
     PreconditionFailed,
+    /// `Range` asks for bytes behind the end of the body.
+    RangeNotSatisfiable,
     /// A query parameter that the target does not know.
     UnknownParameter,
-    /// The path is not percent-encoded UTF-8.
+    /// The target has a character that is not ASCII, or an id is not percent-encoded UTF-8.
     MalformedPath,
     /// The head is not one of HTTP/1, or says two things about where the request ends.
     MalformedRequest,
@@ -56,7 +58,7 @@ pub enum Problem {
 }
 
 impl Problem {
-    const ALL: [Problem; 19] = [
+    const ALL: [Problem; 20] = [
         Problem::NotFound,
         Problem::ItemNotFound,
         Problem::NoIds,
@@ -64,6 +66,7 @@ impl Problem {
         Problem::PostOnly,
         Problem::NotAcceptable,
         Problem::PreconditionFailed,
+        Problem::RangeNotSatisfiable,
         Problem::UnknownParameter,
         Problem::MalformedPath,
         Problem::MalformedRequest,
@@ -81,7 +84,11 @@ impl Problem {
     /// Status, stable code and detail.
     fn parts(self) -> (u16, &'static str, &'static str) {
         match self {
-            Self::NotFound => (404, "not_found", "Nothing is at this path. GET / lists what there is."),
+            Self::NotFound => (
+                404,
+                "not_found",
+                "Nothing is at this path. The index lists what there is.",
+            ),
             Self::ItemNotFound => (404, "item_not_found", "No item has this id."),
             Self::NoIds => (
                 404,
@@ -104,8 +111,21 @@ impl Problem {
                 "precondition_failed",
                 "If-Match names no current entity tag of this resource.",
             ),
-            Self::UnknownParameter => (400, "unknown_parameter", "This resource takes no query parameter."),
-            Self::MalformedPath => (400, "malformed_path", "The path is not percent-encoded UTF-8."),
+            Self::RangeNotSatisfiable => (
+                416,
+                "range_not_satisfiable",
+                "The range begins behind the end of this representation; Content-Range has its length.",
+            ),
+            Self::UnknownParameter => (
+                400,
+                "unknown_parameter",
+                "This resource takes no query parameter. None is needed to get around caches: what they keep, they check by its ETag.",
+            ),
+            Self::MalformedPath => (
+                400,
+                "malformed_path",
+                "The target is not percent-encoded UTF-8. Percent-encode every character that is not ASCII, as %C3%A9 for \u{e9}, and a % as %25.",
+            ),
             Self::MalformedRequest => (
                 400,
                 "malformed_request",
@@ -114,7 +134,7 @@ impl Problem {
             Self::BadHost => (
                 400,
                 "bad_host",
-                "A request has one Host field, and it names a host: name or address, and perhaps a port.",
+                "A request has one Host field, and it names a host: name or address, and perhaps a port. It may be empty for /health, /livez and /readyz.",
             ),
             Self::RequestTimeout => (
                 408,
@@ -146,6 +166,11 @@ impl Problem {
     /// The answer.
     pub fn reply(self) -> Reply<'static> {
         self.made().reply()
+    }
+
+    /// The answer where it is to name the length of the whole body (RFC 9110, section 15.5.17).
+    pub fn of_length(self, length: usize) -> Reply<'static> {
+        Reply::unsatisfiable(self.made(), length)
     }
 
     /// The answer as it is kept.

@@ -1,9 +1,10 @@
 //! The reply: which bytes answer a request, before anyone sends them.
 
+use std::io::Write;
 use std::ops::Range;
 
 use crate::body::Body;
-use crate::snapshot::{Coding, Head, ItemTemplate};
+use crate::snapshot::{Coding, Head, ItemTemplate, Span};
 
 /// An answer: a header block, lines that depend on the request's origin, and a slice of somebody's memory as its body.
 #[derive(Clone, Debug)]
@@ -46,44 +47,93 @@ enum HeadSource<'a> {
         template: &'a ItemTemplate,
         tag: u64,
     },
+    /// A part of what `of` is the 200 of.
+    Part {
+        of: &'a Head,
+        span: Span,
+    },
+    ItemPart {
+        template: &'a ItemTemplate,
+        span: Span,
+        tag: u64,
+    },
+    /// No byte of a body of `length` bytes was asked for.
+    Unsatisfiable {
+        problem: &'a Head,
+        length: usize,
+    },
+    /// To the same target under this path.
+    Redirect {
+        path: &'a [u8],
+        query: Option<&'a [u8]>,
+    },
 }
 
+/// The body of a redirect.
+static NOTHING: Body = Body::empty();
+
 impl<'a> Reply<'a> {
-    pub(super) fn new(head: &'a Head, body: Option<&'a Body>) -> Self {
+    fn of(head: HeadSource<'a>, body: Option<(&'a Body, Range<usize>)>) -> Self {
         Self {
-            head: HeadSource::Made(head),
+            head,
             extra: b"",
-            body: body.map(|body| (body, 0..body.len())),
+            body,
             coding: Coding::Identity,
             route: "unmatched",
             head_only: false,
         }
+    }
+
+    pub(super) fn new(head: &'a Head, body: Option<&'a Body>) -> Self {
+        Self::of(HeadSource::Made(head), body.map(|body| (body, 0..body.len())))
+    }
+
+    /// A part of a body, whose 200 has this head.
+    pub(super) fn part(head: &'a Head, body: &'a Body, part: Range<usize>) -> Self {
+        let span = Span {
+            part: (part.start, part.end),
+            whole: body.len(),
+        };
+        Self::of(HeadSource::Part { of: head, span }, Some((body, part)))
     }
 
     pub(super) fn item(template: &'a ItemTemplate, tag: u64, arena: &'a Body, range: Range<usize>) -> Self {
-        Self {
-            head: HeadSource::ItemOk {
-                template,
-                length: range.len(),
-                tag,
-            },
-            extra: b"",
-            body: Some((arena, range)),
-            coding: Coding::Identity,
-            route: "unmatched",
-            head_only: false,
-        }
+        let length = range.len();
+        Self::of(HeadSource::ItemOk { template, length, tag }, Some((arena, range)))
+    }
+
+    /// A part of the item that stands in this range of the arena.
+    pub(super) fn item_part(
+        template: &'a ItemTemplate,
+        tag: u64,
+        arena: &'a Body,
+        range: Range<usize>,
+        part: Range<usize>,
+    ) -> Self {
+        let span = Span {
+            part: (part.start, part.end),
+            whole: range.len(),
+        };
+        let within = range.start + part.start..range.start + part.end;
+        Self::of(HeadSource::ItemPart { template, span, tag }, Some((arena, within)))
     }
 
     pub(super) fn item_not_modified(template: &'a ItemTemplate, tag: u64) -> Self {
-        Self {
-            head: HeadSource::ItemNotModified { template, tag },
-            extra: b"",
-            body: None,
-            coding: Coding::Identity,
-            route: "unmatched",
-            head_only: false,
-        }
+        Self::of(HeadSource::ItemNotModified { template, tag }, None)
+    }
+
+    /// A problem with a range of a body of this length.
+    pub(super) fn unsatisfiable(made: &'a Made, length: usize) -> Self {
+        let problem = &made.head;
+        Self::of(
+            HeadSource::Unsatisfiable { problem, length },
+            Some((&made.body, 0..made.body.len())),
+        )
+    }
+
+    /// To the same target under `path`: a path of this server, which begins with one slash and no second one.
+    pub(super) fn redirect(path: &'a [u8], query: Option<&'a [u8]>) -> Self {
+        Self::of(HeadSource::Redirect { path, query }, Some((&NOTHING, 0..0)))
     }
 
     pub(super) fn coded(self, coding: Coding) -> Self {
@@ -110,6 +160,9 @@ impl<'a> Reply<'a> {
             HeadSource::Made(head) => head.status(),
             HeadSource::ItemOk { .. } => 200,
             HeadSource::ItemNotModified { .. } => 304,
+            HeadSource::Part { .. } | HeadSource::ItemPart { .. } => 206,
+            HeadSource::Unsatisfiable { problem, .. } => problem.status(),
+            HeadSource::Redirect { .. } => 308,
         }
     }
 
@@ -130,6 +183,22 @@ impl<'a> Reply<'a> {
             HeadSource::Made(head) => out.extend_from_slice(head.block()),
             HeadSource::ItemOk { template, length, tag } => template.write_ok(length, tag, out),
             HeadSource::ItemNotModified { template, tag } => template.write_not_modified(tag, out),
+            HeadSource::Part { of, span } => span.write_part_of(of, out),
+            HeadSource::ItemPart { template, span, tag } => template.write_part(span, tag, out),
+            HeadSource::Unsatisfiable { problem, length } => {
+                out.extend_from_slice(problem.block());
+                // Writing to memory does not fail.
+                let _ = write!(out, "content-range: bytes */{length}\r\n");
+            }
+            HeadSource::Redirect { path, query } => {
+                out.extend_from_slice(b"HTTP/1.1 308 Permanent Redirect\r\ncontent-length: 0\r\nlocation: ");
+                out.extend_from_slice(path);
+                if let Some(query) = query {
+                    out.push(b'?');
+                    out.extend_from_slice(query);
+                }
+                out.extend_from_slice(b"\r\n");
+            }
         }
         out.extend_from_slice(self.extra);
     }

@@ -123,8 +123,14 @@ pub struct RequestHead<'r> {
     pub if_match: FieldLines<'r>,
     /// `If-None-Match`.
     pub if_none_match: FieldLines<'r>,
+    /// `Range`; empty, which asks for nothing, where the field came twice.
+    pub range: Option<&'r [u8]>,
+    /// `If-Range`; empty, which nothing matches, where the field came twice.
+    pub if_range: Option<&'r [u8]>,
     /// `Origin`.
     pub origin: Option<&'r [u8]>,
+    /// Whether `Host` is there and empty, as some probes send it.
+    pub has_empty_host: bool,
     /// Whether there is an `Access-Control-Request-Method`, which makes an OPTIONS request a preflight.
     pub asks_for_method: bool,
 }
@@ -139,7 +145,10 @@ impl<'r> RequestHead<'r> {
             accept_encoding: AcceptEncoding::default(),
             if_match: FieldLines::none(),
             if_none_match: FieldLines::none(),
+            range: None,
+            if_range: None,
             origin: None,
+            has_empty_host: false,
             asks_for_method: false,
         }
     }
@@ -148,12 +157,20 @@ impl<'r> RequestHead<'r> {
     pub fn field(&mut self, name: &[u8], value: &'r [u8]) {
         // The length tells nearly all names apart, and nearly all fields of a browser are not among these.
         match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => self.has_empty_host |= value.is_empty(),
+            5 if name.eq_ignore_ascii_case(b"range") => push_single(&mut self.range, value),
             6 if name.eq_ignore_ascii_case(b"origin") => self.origin = Some(value),
             8 if name.eq_ignore_ascii_case(b"if-match") => self.if_match.push(value),
+            8 if name.eq_ignore_ascii_case(b"if-range") => push_single(&mut self.if_range, value),
             13 if name.eq_ignore_ascii_case(b"if-none-match") => self.if_none_match.push(value),
             15 if name.eq_ignore_ascii_case(b"accept-encoding") => self.accept_encoding.push(value),
             29 if name.eq_ignore_ascii_case(b"access-control-request-method") => self.asks_for_method = true,
             _ => {}
         }
     }
+}
+
+/// Takes in a line of a field that has one value: of two of them none counts.
+fn push_single<'r>(field: &mut Option<&'r [u8]>, value: &'r [u8]) {
+    *field = Some(if field.is_none() { value } else { b"" });
 }

@@ -134,7 +134,7 @@ mod tests {
             codings: Vec::new(),
             cache_control: "no-cache".to_owned(),
             version: "0",
-            is_sample: false,
+            ..Settings::default()
         };
         let publisher = Publisher::new(Snapshot::pending(&compile));
         let loading = Loading {

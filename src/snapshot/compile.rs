@@ -33,6 +33,21 @@ pub struct Settings {
     pub version: &'static str,
     /// Whether the data is the built-in sample, which the index says.
     pub is_sample: bool,
+    /// What the routes that the index lists begin with; empty, or a slash and more.
+    pub base_path: String,
+}
+
+impl Default for Settings {
+    /// No coding, and caches ask each time.
+    fn default() -> Self {
+        Self {
+            codings: Vec::new(),
+            cache_control: "no-cache".to_owned(),
+            version: env!("CARGO_PKG_VERSION"),
+            is_sample: false,
+            base_path: String::new(),
+        }
+    }
 }
 
 /// Everything that a request can ask for.
@@ -294,13 +309,17 @@ fn index(data: Option<(&str, &Collection)>, settings: &Settings) -> Resource {
         items: Option<usize>,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         sample: bool,
-        routes: Vec<&'static str>,
+        routes: Vec<String>,
     }
     let mut routes = vec!["/items"];
     if data.is_none_or(|(_, items)| items.has_ids()) {
         routes.push("/items/{id}");
     }
     routes.push("/health");
+    let routes = routes
+        .into_iter()
+        .map(|route| format!("{}{route}", settings.base_path))
+        .collect();
     let body = simd_json::to_vec(&Index {
         name: "janus",
         version: settings.version,

@@ -77,8 +77,8 @@ impl HeadBuilder {
 }
 
 /// The status codes that Janus sends.
-pub const STATUSES: [u16; 15] = [
-    200, 204, 304, 308, 400, 401, 404, 405, 406, 408, 412, 414, 422, 431, 503,
+pub const STATUSES: [u16; 18] = [
+    200, 204, 206, 304, 308, 400, 401, 404, 405, 406, 408, 412, 414, 416, 422, 429, 431, 503,
 ];
 
 /// The reason phrase of a status code that Janus sends (RFC 9110, section 15).
@@ -90,6 +90,7 @@ pub fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
         204 => "No Content",
+        206 => "Partial Content",
         304 => "Not Modified",
         308 => "Permanent Redirect",
         400 => "Bad Request",
@@ -100,7 +101,9 @@ pub fn reason(status: u16) -> &'static str {
         408 => "Request Timeout",
         412 => "Precondition Failed",
         414 => "URI Too Long",
+        416 => "Range Not Satisfiable",
         422 => "Unprocessable Content",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         503 => "Service Unavailable",
         other => unreachable!("Janus never answers with status {other}"),

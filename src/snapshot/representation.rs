@@ -36,6 +36,7 @@ impl Representation {
         if coding != Coding::Identity {
             ok = ok.field("content-encoding", coding.token());
         }
+        ok = ok.field("accept-ranges", "bytes");
         for (name, value) in fields.extra {
             ok = ok.field(name, value);
         }
@@ -112,6 +113,45 @@ impl Resource {
     }
 }
 
+/// Where a part of a body stands in all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The place of the first byte, and of the first one after the part.
+    pub part: (usize, usize),
+    /// The length of the whole body, in bytes.
+    pub whole: usize,
+}
+
+impl Span {
+    /// Appends the header block of the 206 of this part, where that of the 200 is `ok` (RFC 9110, section 15.3.7): the same
+    /// lines, but for the status, the length, and which part it is.
+    ///
+    /// # Panics
+    ///
+    /// If the first field of `ok` is not its length.
+    pub fn write_part_of(self, ok: &Head, out: &mut Vec<u8>) {
+        let block = &ok.block()[..];
+        let line_end = |text: &[u8]| text.iter().position(|&byte| byte == b'\r').expect("lines end");
+        let fields = &block[line_end(block) + 2..];
+        assert!(fields.starts_with(b"content-length: "), "a 200 begins with its length");
+        self.write_start(out);
+        out.extend_from_slice(&fields[line_end(fields)..]);
+    }
+
+    /// Up to the line break before the other fields.
+    fn write_start(self, out: &mut Vec<u8>) {
+        let (start, end) = self.part;
+        out.extend_from_slice(b"HTTP/1.1 206 Partial Content\r\ncontent-length: ");
+        write_decimal(end - start, out);
+        out.extend_from_slice(b"\r\ncontent-range: bytes ");
+        write_decimal(start, out);
+        out.push(b'-');
+        write_decimal(end - 1, out);
+        out.push(b'/');
+        write_decimal(self.whole, out);
+    }
+}
+
 /// The header block of an item of a large collection: all but the length and the tag is the same for every item.
 #[derive(Clone, Debug)]
 pub struct ItemTemplate {
@@ -134,7 +174,7 @@ impl ItemTemplate {
         let end = format!("\"\r\ncache-control: {cache_control}\r\nvary: accept-encoding\r\n");
         Self {
             ok_start: ok_start.into(),
-            ok_middle: Bytes::from_static(b"\r\ncontent-type: application/json\r\netag: \""),
+            ok_middle: Bytes::from_static(b"\r\ncontent-type: application/json\r\naccept-ranges: bytes\r\netag: \""),
             not_modified_start: not_modified_start.into(),
             end: end.into(),
         }
@@ -144,6 +184,14 @@ impl ItemTemplate {
     pub fn write_ok(&self, length: usize, tag: u64, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.ok_start);
         write_decimal(length, out);
+        out.extend_from_slice(&self.ok_middle);
+        out.extend_from_slice(&hexadecimal(tag));
+        out.extend_from_slice(&self.end);
+    }
+
+    /// Appends the header block of the 206 of a part of an item with this tag.
+    pub fn write_part(&self, span: Span, tag: u64, out: &mut Vec<u8>) {
+        span.write_start(out);
         out.extend_from_slice(&self.ok_middle);
         out.extend_from_slice(&hexadecimal(tag));
         out.extend_from_slice(&self.end);
@@ -221,6 +269,19 @@ mod tests {
             let mut not_modified = Vec::new();
             template.write_not_modified(tag, &mut not_modified);
             assert_eq!(&not_modified[..], &made.not_modified().block()[..]);
+            let span = Span {
+                part: (1, 2),
+                whole: body.len(),
+            };
+            let mut parts = [Vec::new(), Vec::new()];
+            template.write_part(span, tag, &mut parts[0]);
+            span.write_part_of(made.ok(), &mut parts[1]);
+            assert_eq!(parts[0], parts[1]);
+            let expected = format!(
+                "HTTP/1.1 206 Partial Content\r\ncontent-length: 1\r\ncontent-range: bytes 1-1/{}\r\ncontent-type: application/json\r\n",
+                body.len()
+            );
+            assert!(parts[0].starts_with(expected.as_bytes()), "{expected}");
             assert_eq!(item_entity_tag(tag), made.etag().as_bytes());
         }
     }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_service::ServiceFactory;
-use janus::http::answer::{Scope, Site};
+use janus::http::answer::Site;
 use janus::http::app::application;
 use janus::http::connection::serve;
 use janus::http::record::HttpMetrics;
@@ -39,7 +39,7 @@ static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| {
             codings: vec![Coding::Br, Coding::Gzip],
             cache_control: "no-cache".to_owned(),
             version: "0",
-            is_sample: false,
+            ..Settings::default()
         },
     )
 });
@@ -75,11 +75,7 @@ impl Server {
         let lifecycle = Arc::new(Lifecycle::default());
         let metrics = Arc::new(HttpMetrics::new(Arc::new(Registry::new())));
         let worker = Worker::start(Shared {
-            site: Arc::new(Site {
-                scope: Scope::All,
-                has_token: false,
-                cors: None,
-            }),
+            site: Arc::new(Site::default()),
             publisher: Publisher::new(SNAPSHOT.clone()),
             lifecycle: Arc::clone(&lifecycle),
             metrics: Arc::clone(&metrics),

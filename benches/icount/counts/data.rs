@@ -49,7 +49,7 @@ fn settings(codings: &[Coding]) -> Settings {
         codings: codings.to_vec(),
         cache_control: "no-cache".to_owned(),
         version: "0",
-        is_sample: false,
+        ..Settings::default()
     }
 }
 

@@ -46,7 +46,6 @@ fn plain_heads_are_told_from_others() {
         "GET / HTTP/1.0\r\n\r\n",
         "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /a\"b HTTP/1.1\r\nHost: a\r\n\r\n",
-        "GET /\u{c5} HTTP/1.1\r\nHost: a\r\n\r\n",
         "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
@@ -90,9 +89,19 @@ fn doubts_are_refused() {
     ] {
         check(malformed, Verdict::Refused(Problem::MalformedRequest));
     }
+    for raw in [
+        "GET /\u{c5} HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /?\u{c5} HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /\u{c5} HTTP/1.1\r\nHost : a\r\n\r\n",
+    ] {
+        check(raw, Verdict::Refused(Problem::MalformedPath));
+    }
+    // An empty one is left to the route, which may be a probe's.
+    check("GET / HTTP/1.1\r\nHost:\r\n\r\n", Verdict::Plain);
     for host in [
         "",
-        "Host:\r\n",
+        "Host:\r\nHost:\r\n",
+        "Host:\r\nHost: a\r\n",
         "Host: a\r\nHost: a\r\n",
         "Host: a/b\r\n",
         "Host: a, b c\r\n",

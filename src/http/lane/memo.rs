@@ -65,7 +65,11 @@ impl Memo {
         let Some(line) = RequestLine::parse(bytes) else { return };
         let lines = &bytes[line.length..head.length];
         let request = &head.request;
-        let is_simple = request.if_match.is_none() && request.if_none_match.count() <= 1;
+        let is_simple = request.if_match.is_none()
+            && request.if_none_match.count() <= 1
+            && request.range.is_none()
+            && request.if_range.is_none()
+            && !request.has_empty_host;
         let Some(place) = place(lines).filter(|_| is_simple && lines.len() <= BLOCK_LENGTH_MAX) else {
             return;
         };
