@@ -25,6 +25,7 @@ use crate::http::record::HttpMetrics;
 use crate::http::server::{Listener, Serving, bind, start};
 use crate::http::token::TokenFile;
 use crate::items::ParseOptions;
+use crate::ledger::Ledger;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::load::{LoadError, Loading};
 use crate::metrics::{Recorder, Registry, process};
@@ -95,6 +96,7 @@ pub fn loading(config: &Config) -> Loading {
             pointer: config.pointer.clone(),
             csv_types: config.csv_types,
             size_hint: None,
+            ledger: Ledger::default(),
         },
         compile: Settings {
             codings: config.encodings.clone(),
@@ -120,7 +122,8 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     let listeners = listen(config)?;
     let lifecycle = Arc::new(Lifecycle::default());
     let loading = loading(config);
-    let publisher = Publisher::new(Snapshot::pending(&loading.compile));
+    let ledger = loading.parse.ledger.clone();
+    let publisher = Publisher::with_ledger(Snapshot::pending(&loading.compile), ledger);
     let (events, mut happened) = unbounded_channel();
     let (triggers, triggered) = mpsc::channel();
     handle_signals(events.clone(), triggers.clone()).map_err(Failure::Start)?;

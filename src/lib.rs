@@ -21,6 +21,7 @@ pub mod hardware;
 pub mod health;
 pub mod http;
 pub mod items;
+pub mod ledger;
 pub mod lifecycle;
 pub mod load;
 pub mod logging;

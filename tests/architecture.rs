@@ -6,18 +6,23 @@ use std::path::{Path, PathBuf};
 
 /// A module and the modules of the crate that it may name; `app` and what it is made of may name all.
 const RULES: &[(&str, &[&str])] = &[
-    ("body", &[]),
-    ("items", &["body"]),
+    ("ledger", &[]),
+    ("body", &["ledger"]),
+    ("items", &["body", "ledger"]),
     ("metrics", &[]),
     ("source", &[]),
     ("lifecycle", &[]),
-    ("snapshot", &["body", "items"]),
+    ("snapshot", &["body", "items", "ledger"]),
     ("hardware", &["metrics"]),
-    ("http", &["body", "snapshot", "metrics", "lifecycle", "reload"]),
+    (
+        "http",
+        &["body", "ledger", "snapshot", "metrics", "lifecycle", "reload"],
+    ),
 ];
 
 /// Paths that never name an actix, tokio or file-system type.
 const PURE: &[&str] = &[
+    "ledger.rs",
     "body.rs",
     "items",
     "snapshot",

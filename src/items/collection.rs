@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::ParseOptions;
 use super::error::Fault;
 use super::index::Index;
 use super::scan::{Token, decode};
 use crate::body::Body;
+use crate::ledger::{Account, Credit, Entry, Ledger};
 
 /// Items, and how to find them. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ struct Parts {
     index: Index,
     content_hash: u64,
     id_field: String,
+    /// Of all of these.
+    credit: Credit,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +63,16 @@ impl Collection {
             arena: self.arena.sealed(),
             ..self
         }
+    }
+
+    /// Where its memory is taken note of.
+    pub fn ledger(&self) -> &Ledger {
+        self.parts.credit.ledger()
+    }
+
+    /// Names all of its memory in the ledger.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.arena.entry().into_iter().chain([self.parts.credit.entry()])
     }
 
     /// Where an item's text stands in the arena.
@@ -124,6 +138,14 @@ impl Collection {
 }
 
 impl Parts {
+    /// The memory that is in use, in bytes.
+    fn bytes(&self) -> usize {
+        self.ends.len() * size_of::<u64>()
+            + self.hashes.len() * size_of::<u64>()
+            + self.ids.len() * size_of::<IdToken>()
+            + self.index.bytes()
+    }
+
     fn range(&self, position: usize) -> Range<usize> {
         let start = position
             .checked_sub(1)
@@ -161,6 +183,8 @@ pub(super) trait Places {
 #[derive(Debug)]
 pub(super) struct Builder {
     arena: Vec<u8>,
+    /// Of the arena. What is reserved and not used yet takes no memory.
+    credit: Credit,
     parts: Parts,
     /// The line on which each item begins, to name the first of two items of one id.
     lines: Vec<u32>,
@@ -170,21 +194,22 @@ pub(super) struct Builder {
 }
 
 impl Builder {
-    /// `size_hint` is a guess of the arena's length in bytes.
-    pub(super) fn new(id_field: &str, size_hint: Option<u64>) -> Self {
+    pub(super) fn new(options: &ParseOptions) -> Self {
         /// A guess may be wrong, and is not to claim memory that a small machine does not have.
         const RESERVE_MAX: u64 = 4 << 30;
-        let mut arena = Vec::with_capacity(size_hint.map_or(0, |hint| hint.min(RESERVE_MAX) as usize + 2));
+        let mut arena = Vec::with_capacity(options.size_hint.map_or(0, |hint| hint.min(RESERVE_MAX) as usize + 2));
         arena.push(b'[');
         Self {
             arena,
+            credit: options.ledger.credit(Account::Building, 0),
             parts: Parts {
                 ends: Vec::new(),
                 hashes: Vec::new(),
                 ids: Vec::new(),
                 index: Index::default(),
                 content_hash: 0,
-                id_field: id_field.to_owned(),
+                id_field: options.id_field.clone(),
+                credit: options.ledger.credit(Account::Building, 0),
             },
             lines: Vec::new(),
             pending: Vec::new(),
@@ -239,6 +264,7 @@ impl Builder {
             parts,
             lines,
             pending,
+            ..
         } = self;
         let first = parts.ids.len() - pending.len();
         for (number, (place, hash)) in pending.drain(..).enumerate() {
@@ -259,6 +285,9 @@ impl Builder {
                 return Err(places.error(place, fault));
             }
         }
+        self.credit.resize(self.arena.len());
+        let lines = self.lines.len() * size_of::<u32>();
+        self.parts.credit.resize(self.parts.bytes() + lines);
         Ok(())
     }
 
@@ -266,6 +295,7 @@ impl Builder {
     pub(super) fn finish(self) -> Collection {
         let Self {
             mut arena,
+            credit,
             mut parts,
             pending,
             ..
@@ -283,8 +313,10 @@ impl Builder {
         parts.hashes.shrink_to_fit();
         parts.ids.shrink_to_fit();
         parts.content_hash = xxh3_64(&arena);
+        parts.credit.resize(parts.bytes());
+        credit.resize(arena.len());
         Collection {
-            arena: Body::from(arena),
+            arena: Body::credited(arena, credit),
             parts: Arc::new(parts),
         }
     }

@@ -28,7 +28,7 @@ pub(super) fn parse(input: impl Read, delimiter: u8, options: &ParseOptions) -> 
         .into());
     }
     let columns = Columns::new(&Row::of(&record, delimiter), options)?;
-    let mut builder = Builder::new(&options.id_field, options.size_hint);
+    let mut builder = Builder::new(options);
     let mut lines = Lines::default();
     while read(&mut reader, &mut record, delimiter)? {
         let row = Row::of(&record, delimiter);

@@ -23,6 +23,11 @@ struct Slot {
 const SLOTS_MIN: usize = 16;
 
 impl Index {
+    /// Its memory, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.slots.len() * size_of::<Slot>()
+    }
+
     /// The position for which `is_it` holds among those of this hash.
     #[inline]
     pub(super) fn find(&self, hash: u64, is_it: impl Fn(usize) -> bool) -> Option<usize> {

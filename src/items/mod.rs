@@ -30,6 +30,8 @@ pub use error::{DataError, Fault, Found, ParseError};
 pub use pointer::{Pointer, PointerError};
 pub use scan::DEPTH_MAX;
 
+use crate::ledger::Ledger;
+
 /// The formats of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -105,6 +107,8 @@ pub struct ParseOptions {
     pub csv_types: bool,
     /// A guess of the source's length in bytes, to reserve memory by; a wrong one costs time only.
     pub size_hint: Option<u64>,
+    /// Where memory for the items is taken note of.
+    pub ledger: Ledger,
 }
 
 impl Default for ParseOptions {
@@ -114,6 +118,7 @@ impl Default for ParseOptions {
             pointer: None,
             csv_types: false,
             size_hint: None,
+            ledger: Ledger::default(),
         }
     }
 }

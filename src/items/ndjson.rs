@@ -13,7 +13,7 @@ pub(super) fn parse(input: impl Read, options: &ParseOptions) -> Result<Collecti
     let mut text = Text::new(input);
     text.read_on()?;
     text.skip_byte_order_mark();
-    let mut builder = Builder::new(&options.id_field, options.size_hint);
+    let mut builder = Builder::new(options);
     let mut line = 0;
     let mut is_empty = true;
     loop {

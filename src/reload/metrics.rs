@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::report::Outcome;
+use crate::ledger::{Account, Ledger};
 use crate::metrics::{Counter, Gauge, Histogram, Info, Registry};
 use crate::snapshot::{Coding, Snapshot};
 
@@ -111,6 +112,26 @@ impl ReloadMetrics {
         self.last_successful.set(f64::from(outcome != Outcome::Failure));
         self.duration.record_ns(took.as_nanos() as u64);
     }
+}
+
+/// Shows the ledger's accounts to every scrape.
+pub(super) fn register_ledger(registry: &Registry, ledger: &Ledger) {
+    registry.describe(
+        "janus_data_bytes",
+        "Memory of data, by what it is held for; each byte counts once.",
+        Some("bytes"),
+    );
+    let gauges = Account::ALL.map(|account| {
+        registry
+            .gauge("janus_data_bytes", &[("account", account.label())])
+            .expect("the name is valid and no other kind has it")
+    });
+    let ledger = ledger.clone();
+    registry.on_scrape(move || {
+        for (account, gauge) in Account::ALL.into_iter().zip(&gauges) {
+            gauge.set(ledger.bytes(account) as f64);
+        }
+    });
 }
 
 /// Describes the build.

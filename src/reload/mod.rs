@@ -17,14 +17,15 @@ use arc_swap::ArcSwapOption;
 
 use self::metrics::ReloadMetrics;
 pub use self::report::{Outcome, Reloads, Reply, Report};
+use crate::ledger::Reaping;
 use crate::load::{LoadError, Loaded, Loading, load};
 use crate::metrics::Registry;
 use crate::progress::Progress;
 use crate::snapshot::{Publisher, Settings, Snapshot};
 use crate::source::{Revision, Source};
 
-/// How often snapshots that are no longer current are looked at, to be dropped when nobody reads them.
-const RETIRE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often memory of data that is no longer current is looked at, to be freed when nobody reads it.
+const REAP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why to look at the source.
 #[derive(Debug)]
@@ -47,23 +48,25 @@ pub struct Reloader {
     metrics: Arc<ReloadMetrics>,
     last: Arc<ArcSwapOption<Report>>,
     revision: Option<Revision>,
-    retired: Vec<Arc<Snapshot>>,
+    /// Memory of data is freed by this thread alone.
+    _reaping: Reaping,
 }
 
 impl Reloader {
     /// Prepares to load `source`; starts the thread that makes codings.
     pub fn new(source: Source, loading: Loading, publisher: Publisher, registry: &Registry) -> Self {
         let metrics = Arc::new(ReloadMetrics::new(registry, source.kind()));
+        metrics::register_ledger(registry, publisher.ledger());
         let encoder = spawn_encoder(loading.compile.clone(), publisher.clone(), Arc::clone(&metrics));
         Self {
             source,
             loading,
+            _reaping: publisher.ledger().reaping(),
             publisher,
             encoder,
             metrics,
             last: Arc::default(),
             revision: None,
-            retired: Vec::new(),
         }
     }
 
@@ -112,12 +115,7 @@ impl Reloader {
     /// Loads at each trigger, until there can be no more.
     pub fn run(mut self, triggers: &Receiver<Trigger>) {
         loop {
-            let trigger = if self.retired.is_empty() {
-                triggers.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                triggers.recv_timeout(RETIRE_INTERVAL)
-            };
-            match trigger {
+            match triggers.recv_timeout(REAP_INTERVAL) {
                 Ok(first) => {
                     // What came meanwhile is served by the same load.
                     let triggers: Vec<Trigger> = iter::once(first).chain(triggers.try_iter()).collect();
@@ -131,9 +129,9 @@ impl Reloader {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            // Dropped here and not by the worker that happens to be the last to let go: it may be hundreds of
+            // Here and not by the encoder, or by the worker that happens to be the last to let go: it may be hundreds of
             // megabytes.
-            self.retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+            self.publisher.reap();
         }
     }
 
@@ -176,7 +174,7 @@ impl Reloader {
     fn publish(&mut self, loaded: Loaded) -> Arc<Snapshot> {
         self.revision = Some(loaded.revision);
         self.metrics.published(&loaded.snapshot);
-        self.retired.push(self.publisher.publish(loaded.snapshot));
+        self.publisher.publish(loaded.snapshot);
         let served = self.publisher.current();
         if !served.is_encoded() {
             // The encoder ends only with the process.
@@ -227,7 +225,7 @@ fn spawn_encoder(settings: Settings, publisher: Publisher, metrics: Arc<ReloadMe
             let snapshot = snapshots.try_iter().last().unwrap_or(first);
             let started = Instant::now();
             let encoded = snapshot.encoded(&settings, lower_priority);
-            if publisher.replace(&snapshot, encoded).is_ok() {
+            if publisher.replace(&snapshot, encoded) {
                 metrics.encoded(&publisher.current());
                 tracing::info!(
                     snapshot = snapshot.id(),

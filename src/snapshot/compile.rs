@@ -1,6 +1,7 @@
 //! Collection to snapshot: bodies, codings, header blocks, entity tags and 304s.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::thread;
 use std::time::SystemTime;
 
@@ -10,6 +11,7 @@ use super::encode::{Coding, encode};
 use super::representation::{Fields, ItemTemplate, Representation, Resource};
 use crate::body::Body;
 use crate::items::Collection;
+use crate::ledger::{Account, Credit, Entry};
 
 /// Up to this length of the collection's body, in bytes, and [`ITEMS_MAX`] items, every item has representations with
 /// header blocks of its own; above it memory rules and heads come from an [`ItemTemplate`].
@@ -70,7 +72,8 @@ struct Data {
 
 #[derive(Clone, Debug)]
 enum ItemResources {
-    Prebuilt(Box<[Resource]>),
+    /// With the credits of the codings' bodies, which stand in one, and of all else.
+    Prebuilt(Box<[Resource]>, Body, Arc<Credit>),
     Templated(ItemTemplate),
 }
 
@@ -189,7 +192,7 @@ impl Snapshot {
         let data = self.data.as_ref()?;
         let position = data.items.find(id)?;
         Some(match &data.resources {
-            ItemResources::Prebuilt(resources) => Item::Prebuilt(&resources[position]),
+            ItemResources::Prebuilt(resources, ..) => Item::Prebuilt(&resources[position]),
             ItemResources::Templated(template) => {
                 let Range { start, end } = data.items.item_range(position);
                 Item::Templated {
@@ -201,6 +204,24 @@ impl Snapshot {
                 }
             }
         })
+    }
+
+    /// Names all of its memory in the ledger, each entry once.
+    pub fn entries(&self) -> Vec<Entry> {
+        let Some(data) = &self.data else { return Vec::new() };
+        // The identity representation is the arena again.
+        let coded = data.collection.representations().iter();
+        let coded = coded.filter(|representation| representation.coding() != Coding::Identity);
+        let mut entries: Vec<Entry> = data.items.entries().cloned().collect();
+        entries.extend(
+            coded
+                .filter_map(|representation| representation.body().entry())
+                .cloned(),
+        );
+        if let ItemResources::Prebuilt(_, coded, credit) = &data.resources {
+            entries.extend(coded.entry().into_iter().chain([credit.entry()]).cloned());
+        }
+        entries
     }
 
     /// Whether the codings have been made, or none is asked for.
@@ -216,7 +237,7 @@ impl Snapshot {
         };
         let coded = encode_in_parallel(data.collection.identity(), &settings.codings, &each_thread);
         let resources = match &data.resources {
-            ItemResources::Prebuilt(_) => {
+            ItemResources::Prebuilt(..) => {
                 each_thread();
                 item_resources(&data.items, settings, &settings.codings)
             }
@@ -243,10 +264,11 @@ fn collection(items: &Collection, settings: &Settings, coded: Vec<(Coding, Bytes
         cache_control: &settings.cache_control,
         extra: &[("x-total-count", &count)],
     };
-    let coded = coded
-        .into_iter()
-        .map(|(coding, body)| (coding, Body::from(body).sealed()))
-        .collect();
+    let body = |bytes: Bytes| {
+        let credit = items.ledger().credit(Account::Building, bytes.len());
+        Body::credited(bytes, credit).sealed()
+    };
+    let coded = coded.into_iter().map(|(coding, bytes)| (coding, body(bytes))).collect();
     resource(items.arena().clone(), items.content_hash(), coded, fields)
 }
 
@@ -258,15 +280,31 @@ fn item_resources(items: &Collection, settings: &Settings, codings: &[Coding]) -
         cache_control: &settings.cache_control,
         extra: &[],
     };
-    let make = |position: usize| {
-        let body = items.item_body(position);
-        let coded = codings
-            .iter()
-            .filter_map(|&coding| Some((coding, encode(coding, &body)?.into())))
-            .collect();
-        resource(body, items.item_hash(position), coded, fields)
+    // In one body, so that thousands of small ones have one owner, which is in the ledger.
+    let mut arena = Vec::new();
+    let mut made = Vec::new();
+    for position in 0..items.len() {
+        for &coding in codings {
+            if let Some(body) = encode(coding, items.item(position)) {
+                let start = arena.len();
+                arena.extend_from_slice(&body);
+                made.push((position, coding, start..arena.len()));
+            }
+        }
+    }
+    arena.shrink_to_fit();
+    let credit = |bytes| items.ledger().credit(Account::Building, bytes);
+    let arena_credit = credit(arena.len());
+    let arena = Body::credited(arena, arena_credit);
+    let mut made = made.into_iter().peekable();
+    let resource = |position: usize| {
+        let coded = std::iter::from_fn(|| made.next_if(|(of, ..)| *of == position));
+        let coded = coded.map(|(_, coding, range)| (coding, arena.slice(range))).collect();
+        resource(items.item_body(position), items.item_hash(position), coded, fields)
     };
-    ItemResources::Prebuilt((0..items.len()).map(make).collect())
+    let resources: Box<[Resource]> = (0..items.len()).map(resource).collect();
+    let bytes = resources.iter().map(Resource::bytes).sum();
+    ItemResources::Prebuilt(resources, arena, Arc::new(credit(bytes)))
 }
 
 fn resource(body: Body, tag: u64, coded: Vec<(Coding, Body)>, fields: Fields<'_>) -> Resource {

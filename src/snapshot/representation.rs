@@ -105,6 +105,12 @@ impl Resource {
         &self.representations
     }
 
+    /// The memory that it takes besides the bodies, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let heads = |of: &Representation| of.etag.len() + of.ok.block().len() + of.not_modified.block().len();
+        size_of::<Self>() + size_of_val(&*self.representations) + self.representations.iter().map(heads).sum::<usize>()
+    }
+
     /// The representation without a content coding.
     pub fn identity(&self) -> &Representation {
         self.representations
