@@ -22,7 +22,7 @@ pub enum Phase {
 #[derive(Debug, Default)]
 pub struct Lifecycle {
     phase: AtomicU8,
-    stopping: Notify,
+    advanced: Notify,
 }
 
 impl Lifecycle {
@@ -45,18 +45,24 @@ impl Lifecycle {
     pub fn advance(&self, phase: Phase) {
         // Relaxed: as in `phase`; `Notify` orders the store before the wake-up by itself.
         self.phase.fetch_max(phase as u8, Ordering::Relaxed);
-        if phase == Phase::Stopping {
-            self.stopping.notify_waiters();
-        }
+        self.advanced.notify_waiters();
     }
 
     /// Ends when the server is stopping.
     pub async fn stopping(&self) {
-        let mut notified = std::pin::pin!(self.stopping.notified());
-        // Registered before the phase is looked at, so that a wake-up in between is not missed.
-        notified.as_mut().enable();
-        if self.phase() < Phase::Stopping {
-            notified.await;
+        self.reached(Phase::Stopping).await;
+    }
+
+    /// Ends when the server has come to `phase`.
+    pub async fn reached(&self, phase: Phase) {
+        loop {
+            let mut advanced = std::pin::pin!(self.advanced.notified());
+            // Registered before the phase is looked at, so that a wake-up in between is not missed.
+            advanced.as_mut().enable();
+            if self.phase() >= phase {
+                return;
+            }
+            advanced.await;
         }
     }
 }
@@ -85,9 +91,14 @@ mod tests {
                 async move { life.stopping().await }
             });
             actix_rt::task::yield_now().await;
+            life.advance(Phase::Draining);
+            life.reached(Phase::Draining).await;
+            actix_rt::task::yield_now().await;
+            assert!(!early.is_finished());
             life.advance(Phase::Stopping);
             early.await.unwrap();
             life.stopping().await;
+            life.reached(Phase::Draining).await;
         });
     }
 }

@@ -72,6 +72,8 @@ pub fn init(config: &Config) -> std::io::Result<Log> {
     // What other crates say of themselves is of use only when something is wrong.
     let filter = Targets::new()
         .with_default(LevelFilter::WARN)
+        // It warns of what clients do, who could fill the log with that.
+        .with_target("h2", LevelFilter::OFF)
         .with_target("janus", level);
     let access = if config.access_log {
         Some(LineQueue::start(stderr(), |lines| {

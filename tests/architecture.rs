@@ -28,6 +28,8 @@ const PURE: &[&str] = &[
     "snapshot",
     "metrics",
     "http/framing.rs",
+    "http/h2/frames.rs",
+    "http/h2/request.rs",
     "http/host.rs",
     "http/request.rs",
     "http/route.rs",

@@ -8,22 +8,19 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use actix_http::error::DispatchError;
-use actix_http::{HttpService, KeepAlive, Protocol};
-use actix_service::{ServiceFactory, map_config};
+use actix_http::{HttpService, KeepAlive};
+use actix_service::{Service, ServiceFactory, map_config};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::AppConfig;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::http::{ConnectionType, StatusCode, Version};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::access_log::{AccessLog, Record};
 use super::answer::{Answer, Endpoint};
-use super::framing::{HEAD_LENGTH_MAX, TARGET_LENGTH_MAX};
 use super::guard::{self, Connection, Guard};
-use super::host::is_host;
-use super::problem::Problem;
 use super::record::{Answered, HttpMetrics, LevelGuard};
 use super::reply::{Made, Reply};
 use super::request::{Method, RequestHead};
@@ -35,13 +32,8 @@ use crate::snapshot::Coding;
 /// The application behind a worker's listener, for streams that are guarded.
 pub fn application<S>(
     worker: &Rc<Worker>,
-) -> impl ServiceFactory<
-    (Guard<S>, Protocol, Option<SocketAddr>),
-    Config = (),
-    Response = (),
-    Error = DispatchError,
-    InitError = (),
-> + use<S>
+) -> impl ServiceFactory<(Guard<S>, Option<SocketAddr>), Config = (), Response = (), Error = DispatchError, InitError = ()>
++ use<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -53,27 +45,33 @@ where
         .keep_alive(KeepAlive::Os)
         .client_request_timeout(Duration::ZERO)
         .on_connect_ext(|guard: &Guard<S>, extensions| drop(extensions.insert(guard.connection())))
-        .finish(map_config(app, |()| AppConfig::default()))
+        .h1(map_config(app, |()| AppConfig::default()))
+}
+
+/// Has the application answer a request in this process. `None` if it cannot be asked.
+pub async fn call(request: actix_http::Request, worker: Rc<Worker>) -> Option<HttpResponse> {
+    let app = App::new()
+        .app_data(web::Data::new(worker))
+        .default_service(web::to(handle));
+    let app = map_config(app, |()| AppConfig::default()).new_service(()).await.ok()?;
+    let answer = app.call(request).await.ok()?;
+    Some(answer.into())
 }
 
 /// Answers every request: the routes are [`Route`]'s.
 pub async fn handle(request: HttpRequest, worker: web::Data<Rc<Worker>>, unread: web::Payload) -> HttpResponse {
     let started = Instant::now();
     let shared = &worker.shared;
-    let connection = request
-        .conn_data::<Rc<Connection>>()
-        .expect("every connection is guarded");
+    // A request from this process has none.
+    let connection = request.conn_data::<Rc<Connection>>();
     let in_flight = InFlight {
         _of_worker: worker.levels.request(),
-        _of_connection: connection.request(),
+        _of_connection: connection.map(Connection::request),
         _unread: unread,
     };
     let head = request_head(&request);
     let draining = shared.lifecycle.is_draining();
-    let refusal = match connection.take_refusal() {
-        None if request.version() == Version::HTTP_2 => check_http_2(&request, &head).err(),
-        refusal => refusal,
-    };
+    let refusal = connection.and_then(|connection| connection.take_refusal());
     let method = head.method;
     // The snapshot is let go before anything is waited for.
     let at_once = match refusal {
@@ -182,27 +180,6 @@ fn request_head(request: &HttpRequest) -> RequestHead<'_> {
     head
 }
 
-/// The limits of a head, for those that pass the guard as frames.
-fn check_http_2(request: &HttpRequest, head: &RequestHead<'_>) -> Result<(), Problem> {
-    let target_length = head.path.len() + head.query.map_or(0, |query| query.len() + 1);
-    // As RFC 9113, section 6.5.2, measures them.
-    let fields = request.headers().iter();
-    let fields_length: usize = fields.map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
-    let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
-    let mut hosts = request.headers().get_all(header::HOST).map(HeaderValue::as_bytes);
-    let host = hosts.next();
-    if target_length > TARGET_LENGTH_MAX {
-        Err(Problem::TargetTooLong)
-    } else if fields_length > HEAD_LENGTH_MAX {
-        Err(Problem::HeadTooLarge)
-    } else if authority.or(host).is_none() || hosts.next().is_some() || !authority.into_iter().chain(host).all(is_host)
-    {
-        Err(Problem::BadHost)
-    } else {
-        Ok(())
-    }
-}
-
 fn response(reply: &Reply<'_>, in_flight: InFlight) -> HttpResponse {
     let status = StatusCode::from_u16(reply.status()).expect("Janus's status codes are status codes");
     let mut response = HttpResponse::new(status);
@@ -247,8 +224,8 @@ struct Shared {
 /// A request that goes on, in the sight of a scrape and of its connection's guard.
 struct InFlight {
     _of_worker: LevelGuard,
-    _of_connection: guard::InFlight,
-    /// A body that nobody reads. Let go of earlier, HTTP/2 would reset the stream before the answer is sent.
+    _of_connection: Option<guard::InFlight>,
+    /// A body that nobody reads.
     _unread: web::Payload,
 }
 

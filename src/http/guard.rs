@@ -24,20 +24,6 @@ use super::timer::{Timer, Wait};
 use super::worker::Worker;
 use crate::lifecycle::Phase;
 
-/// What an HTTP/2 connection begins with (RFC 9113, section 3.4), as far as it is no head of HTTP/1.
-const HTTP_2_PREFACE: &[u8] = b"PRI * HTTP/2";
-
-/// Whether a connection that begins with these bytes speaks HTTP/2; `None` if more of them must be seen.
-pub fn is_http_2(bytes: &[u8]) -> Option<bool> {
-    if bytes.starts_with(HTTP_2_PREFACE) {
-        Some(true)
-    } else if HTTP_2_PREFACE.starts_with(bytes) {
-        None
-    } else {
-        Some(false)
-    }
-}
-
 /// What the guard and the application tell each other about one connection.
 #[derive(Debug, Default)]
 pub struct Connection {
@@ -109,34 +95,22 @@ enum State {
     Head,
     /// Nothing comes any more.
     Ended,
-    /// The bytes are not HTTP/1.
-    Other,
 }
 
 impl<S> Guard<S> {
     /// Goes on with a connection of which `input` has been read.
     pub fn new(stream: S, input: Vec<u8>, timer: Timer, worker: Rc<Worker>) -> Self {
-        let state = if is_http_2(&input) == Some(true) {
-            State::Other
-        } else {
-            State::Head
-        };
         Self {
             stream,
             worker,
             timer,
             connection: Rc::default(),
-            state,
+            state: State::Head,
             input,
             passed: Vec::new(),
             is_blocked: false,
             closing: Closing::default(),
         }
-    }
-
-    /// Whether the connection speaks HTTP/2.
-    pub fn is_http_2(&self) -> bool {
-        self.state == State::Other
     }
 
     /// What the application is told of the connection.
@@ -148,10 +122,6 @@ impl<S> Guard<S> {
     fn pass(&mut self) -> bool {
         match self.state {
             State::Head => self.pass_head(),
-            State::Other => {
-                self.passed.append(&mut self.input);
-                !self.passed.is_empty()
-            }
             State::Ended => true,
         }
     }
@@ -258,7 +228,7 @@ fn write_head(head: &Head<'_, '_>, after: State, out: &mut Vec<u8>) {
     match after {
         State::Ended => out.extend_from_slice(b"connection: close\r\n"),
         _ if !head.is_http_11 => out.extend_from_slice(b"connection: keep-alive\r\n"),
-        State::Head | State::Other => {}
+        State::Head => {}
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -272,8 +242,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         self.input.extend_from_slice(read.filled());
         if read.filled().is_empty() {
             self.state = State::Ended;
-        } else if self.state == State::Other {
-            self.timer.stop();
         }
         Poll::Ready(Ok(()))
     }

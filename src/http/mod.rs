@@ -2,7 +2,7 @@
 //!
 //! Two faces answer, and cannot disagree: both read heads by [`framing`] and answer by [`answer`]. The [`lane`] answers
 //! plain requests straight from a connection's bytes; the actix-web application ([`app`]), behind the [`guard`], all
-//! others. [`connection`] leads a connection through both.
+//! others. [`connection`] leads a connection through both. HTTP/2 is read by [`h2`], and answered by the same.
 //!
 //! [`framing`], [`host`], [`request`], [`route`], [`negotiate`], [`range`], [`answer`], [`reply`] and [`problem`] are pure: they
 //! name no framework and do no input or output.
@@ -16,6 +16,7 @@ pub mod connection;
 pub mod cors;
 pub mod framing;
 pub mod guard;
+pub mod h2;
 pub mod host;
 pub mod lane;
 pub mod negotiate;

@@ -110,6 +110,18 @@ impl Timer {
         self.entry.due_seconds.get() <= now_seconds
     }
 
+    /// As [`wait`](Self::wait), until a certain second.
+    pub fn wait_until(&self, wait: Wait, due_seconds: u32, context: &Context<'_>) -> bool {
+        self.entry.wait.set(Some(wait));
+        self.entry.due_seconds.set(due_seconds);
+        self.wait(wait, context)
+    }
+
+    /// Whole seconds since the worker started.
+    pub fn now_seconds(&self) -> u32 {
+        self.timers.now_seconds.get()
+    }
+
     /// What was waited for has come; the next wait begins anew.
     pub fn stop(&self) {
         self.entry.wait.set(None);

@@ -13,7 +13,7 @@ use super::answer::Site;
 use super::lane::Answers;
 use super::record::{HttpMetrics, WorkerLevels};
 use super::timer::Timers;
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, Phase};
 use crate::snapshot::{Publisher, Reader};
 
 /// How often the clock is read, waits are looked at, and a snapshot that is no longer current is let go of.
@@ -89,8 +89,10 @@ impl Worker {
         tokio::task::spawn_local(tick(Rc::downgrade(&worker)));
         let (lifecycle, timers) = (Arc::clone(&worker.shared.lifecycle), Rc::downgrade(&worker.timers));
         tokio::task::spawn_local(async move {
-            lifecycle.stopping().await;
-            if let Some(timers) = timers.upgrade() {
+            // Draining concerns those that can tell their clients so without being asked.
+            for phase in [Phase::Draining, Phase::Stopping] {
+                lifecycle.reached(phase).await;
+                let Some(timers) = timers.upgrade() else { return };
                 timers.wake_all();
             }
         });

@@ -1,5 +1,6 @@
 //! Connections in memory: both faces, in a time that passes only when nothing else is left to do.
 
 mod faces;
+mod http2;
 mod limits;
 mod memory;

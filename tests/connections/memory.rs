@@ -99,14 +99,27 @@ impl Server {
 
     /// As `connect`, for a client that reads nothing until it is told to.
     pub(crate) async fn connect_slow(&self, capacity: usize) -> (ReadHalf<DuplexStream>, Client) {
+        let client = self.open(capacity).await;
+        let (reading, writing) = tokio::io::split(client);
+        let received = Rc::default();
+        (reading, Client { writing, received })
+    }
+
+    /// As `connect`, with both directions in one.
+    pub(crate) async fn open(&self, capacity: usize) -> DuplexStream {
         let (client, stream) = tokio::io::duplex(capacity);
         let application = application(&self.worker).new_service(()).await;
         let application = Rc::new(application.unwrap_or_else(|()| unreachable!("it needs nothing")));
         let worker = Rc::clone(&self.worker);
         tokio::task::spawn_local(serve(Pipe(stream), worker, application));
-        let (reading, writing) = tokio::io::split(client);
-        let received = Rc::default();
-        (reading, Client { writing, received })
+        client
+    }
+
+    /// What a scrape says.
+    pub(crate) fn scrape(&self) -> String {
+        let mut text = Vec::new();
+        self.metrics.registry().render(janus::metrics::Format::Text, &mut text);
+        String::from_utf8(text).expect("text")
     }
 }
 

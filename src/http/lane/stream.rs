@@ -14,7 +14,7 @@ use tokio::io::ReadBuf;
 
 use super::{Next, Output, answer_all};
 use crate::http::closing::Closing;
-use crate::http::guard::is_http_2;
+use crate::http::h2::is_preface;
 use crate::http::record::LevelGuard;
 use crate::http::timer::{Timer, Wait};
 use crate::http::transport::Transport;
@@ -34,6 +34,8 @@ pub enum Ended<S> {
         input: Vec<u8>,
         /// What it waits for: the time that a head has already taken counts.
         timer: Timer,
+        /// Whether nothing has been answered before.
+        is_first: bool,
     },
 }
 
@@ -45,6 +47,8 @@ pub struct Lane<S> {
     peer: Option<IpAddr>,
     timer: Timer,
     next: Next,
+    /// Whether nothing has been answered yet.
+    is_first: bool,
     /// What was read and not answered.
     input: Vec<u8>,
     /// What the client has not taken yet.
@@ -67,6 +71,7 @@ impl<S: Transport> Lane<S> {
             timer: worker.timers.timer(),
             worker,
             next: Next::Read,
+            is_first: true,
             input: Vec::new(),
             unsent: None,
         }
@@ -81,6 +86,7 @@ impl<S: Transport> Lane<S> {
                 stream: self.stream,
                 input: self.input,
                 timer: self.timer,
+                is_first: self.is_first,
             },
             Next::Close => {
                 let mut closing = Closing::default();
@@ -129,13 +135,14 @@ impl<S: Transport> Lane<S> {
         let input = &scratch.input[..length];
         let (consumed, next) = if worker.shared.has_lane {
             answer_all(&worker, input, self.peer, &mut scratch.answers)
-        } else if is_http_2(input).is_none() {
+        } else if is_preface(input).is_none() {
             (0, Next::Read)
         } else {
             (0, Next::HandOver)
         };
         self.next = next;
         if consumed > 0 {
+            self.is_first = false;
             self.timer.stop();
         }
         if held > 0 || consumed < length {

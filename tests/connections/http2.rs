@@ -1,0 +1,795 @@
+//! HTTP/2 in memory: the same answers as over HTTP/1, and limits on whatever a client sends or does not take.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+use janus::http::h2::frames::{CONTROLS, PREFACE, RESETS};
+use janus::http::h2::{HEADER_LIST_LENGTH_MAX, STREAMS_MAX};
+use janus::lifecycle::Phase;
+use proptest::prelude::*;
+use tokio::io::AsyncReadExt;
+
+use crate::memory::{Client, FACES, Face, Server, pass, run, settle};
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
+
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+const ACK: u8 = 1;
+
+const NO_ERROR: u32 = 0;
+const PROTOCOL_ERROR: u32 = 1;
+const REFUSED_STREAM: u32 = 7;
+const CANCEL: u32 = 8;
+const ENHANCE_YOUR_CALM: u32 = 11;
+
+/// The bytes of a frame.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    let mut bytes = vec![length[1], length[2], length[3], kind, flags];
+    bytes.extend_from_slice(&stream.to_be_bytes());
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// A header block of literals that are not indexed (RFC 7541, section 6.2.2).
+fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (name, value) in fields {
+        bytes.push(0);
+        for text in [name, value] {
+            // An integer with a prefix of 7 bits (section 5.1).
+            let mut rest = text.len();
+            if rest < 127 {
+                bytes.push(rest as u8);
+            } else {
+                bytes.push(127);
+                rest -= 127;
+                while rest >= 128 {
+                    bytes.push(rest as u8 | 128);
+                    rest >>= 7;
+                }
+                bytes.push(rest as u8);
+            }
+            bytes.extend_from_slice(text.as_bytes());
+        }
+    }
+    bytes
+}
+
+fn get_block(path: &str) -> Vec<u8> {
+    block(&[
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":authority", "a"),
+        (":path", path),
+    ])
+}
+
+fn get(stream: u32, path: &str) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS | END_STREAM, stream, &get_block(path))
+}
+
+/// The preface, and SETTINGS with this window for each stream.
+fn begin(window: Option<u32>) -> Vec<u8> {
+    let mut payload = Vec::new();
+    if let Some(window) = window {
+        payload.extend_from_slice(&[0, 4]);
+        payload.extend_from_slice(&window.to_be_bytes());
+    }
+    [PREFACE.as_slice(), &frame(SETTINGS, 0, 0, &payload)].concat()
+}
+
+#[derive(Clone, Debug)]
+struct Frame {
+    kind: u8,
+    flags: u8,
+    stream: u32,
+    payload: Vec<u8>,
+}
+
+impl Frame {
+    /// The error code of RST_STREAM or GOAWAY.
+    fn code(&self) -> u32 {
+        let place = if self.kind == GOAWAY { 4 } else { 0 };
+        u32::from_be_bytes(self.payload[place..place + 4].try_into().unwrap())
+    }
+}
+
+/// The frames that the server has sent.
+fn frames(bytes: &[u8]) -> Vec<Frame> {
+    let mut rest = bytes;
+    let mut frames = Vec::new();
+    while let Some((header, tail)) = rest.split_first_chunk::<9>() {
+        let length = u32::from_be_bytes([0, header[0], header[1], header[2]]) as usize;
+        assert!(
+            tail.len() >= length,
+            "a whole frame: {:?}",
+            String::from_utf8_lossy(rest)
+        );
+        frames.push(Frame {
+            kind: header[3],
+            flags: header[4],
+            stream: u32::from_be_bytes(header[5..].try_into().unwrap()) & 0x7fff_ffff,
+            payload: tail[..length].to_vec(),
+        });
+        rest = &tail[length..];
+    }
+    assert!(rest.is_empty());
+    frames
+}
+
+impl Client {
+    fn frames(&self) -> Vec<Frame> {
+        frames(&self.received().bytes)
+    }
+
+    /// The error code of the last GOAWAY.
+    fn goaway(&self) -> Option<u32> {
+        let frames = self.frames();
+        frames.iter().rfind(|frame| frame.kind == GOAWAY).map(Frame::code)
+    }
+
+    /// The error code with which a stream was reset.
+    fn reset(&self, stream: u32) -> Option<u32> {
+        let frames = self.frames();
+        let mut resets = frames.iter().filter(|frame| frame.kind == RST_STREAM);
+        resets.find(|frame| frame.stream == stream).map(Frame::code)
+    }
+
+    /// What came of a stream's body, and whether that was all.
+    fn body(&self, stream: u32) -> (String, bool) {
+        let frames: Vec<Frame> = self
+            .frames()
+            .into_iter()
+            .filter(|frame| frame.stream == stream)
+            .collect();
+        let data = frames.iter().filter(|frame| frame.kind == DATA);
+        let body: Vec<u8> = data.flat_map(|frame| frame.payload.clone()).collect();
+        let ends = |frame: &Frame| matches!(frame.kind, DATA | HEADERS) && frame.flags & END_STREAM != 0;
+        (String::from_utf8(body).unwrap(), frames.iter().any(ends))
+    }
+}
+
+async fn open(server: &Server) -> Client {
+    let mut client = server.connect(64 << 10).await;
+    client.send(&begin(None)).await;
+    client
+}
+
+/// An answer without what belongs to the moment and to the connection.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    status: u16,
+    fields: BTreeMap<String, String>,
+    body: String,
+}
+
+/// What is answered to a request over HTTP/2.
+async fn ask(server: &Server, method: &str, path: &str, fields: &[(&str, &str)]) -> Result<Told, h2::Error> {
+    let stream = server.open(64 << 10).await;
+    let (mut send, connection) = h2::client::handshake(stream).await?;
+    let connection = tokio::task::spawn_local(connection);
+    let mut request = Request::builder().method(method).uri(format!("http://a{path}"));
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    let (response, _) = send.send_request(request.body(()).unwrap(), true)?;
+    let response = response.await?;
+    let status = response.status().as_u16();
+    let fields = texts(response.headers());
+    let mut body = Vec::new();
+    let mut data = response.into_body();
+    while let Some(piece) = data.data().await {
+        let piece: Bytes = piece?;
+        data.flow_control().release_capacity(piece.len())?;
+        body.extend_from_slice(&piece);
+    }
+    drop((send, data));
+    let _ = connection.await;
+    let body = body.escape_ascii().to_string();
+    Ok(Told { status, fields, body })
+}
+
+fn texts(fields: &HeaderMap) -> BTreeMap<String, String> {
+    assert!(fields.contains_key("date"));
+    let fields = fields.iter().filter(|(name, _)| *name != "date");
+    fields
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .collect()
+}
+
+/// What is answered to the same request over HTTP/1.1.
+async fn ask_over_http_1(server: &Server, method: &str, path: &str, fields: &[(&str, &str)]) -> Told {
+    let mut client = server.connect(64 << 10).await;
+    let fields: String = fields
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
+    let request = format!("{method} {path} HTTP/1.1\r\nhost: a\r\n{fields}connection: close\r\n\r\n");
+    client.send(request.as_bytes()).await;
+    let bytes = client.received().bytes;
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
+    let head = std::str::from_utf8(&bytes[..end]).unwrap();
+    let mut lines = head.split("\r\n");
+    let status = lines.next().unwrap()[9..12].parse().unwrap();
+    let mut fields = BTreeMap::new();
+    for line in lines {
+        let (name, value) = line.split_once(": ").unwrap();
+        if !matches!(name, "date" | "connection") {
+            fields.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    let body = bytes[end + 4..].escape_ascii().to_string();
+    Told { status, fields, body }
+}
+
+#[track_caller]
+fn check_alike(method: &str, path: &str, fields: &[(&str, &str)]) -> Told {
+    run(async {
+        let server = Server::new(Face::Lane);
+        let over_http_1 = ask_over_http_1(&server, method, path, fields).await;
+        let over_http_2 = ask(&server, method, path, fields).await.expect("an answer");
+        assert_eq!(over_http_2, over_http_1, "{method} {path} {fields:?}");
+        over_http_2
+    })
+}
+
+#[test]
+fn answers_are_those_of_http_1() {
+    for (method, path, fields, status) in [
+        ("GET", "/items/1", &[][..], 200),
+        ("GET", "/items", &[("accept-encoding", "br")], 200),
+        ("HEAD", "/items", &[], 200),
+        ("GET", "/", &[], 200),
+        ("GET", "/items", &[("if-none-match", "*")], 304),
+        ("GET", "/items", &[("range", "bytes=10-19")], 206),
+        ("GET", "/items/1", &[("range", "bytes=1000-")], 416),
+        ("GET", "/items", &[("if-match", "\"x\"")], 412),
+        ("GET", "/items?a=1", &[], 400),
+        ("GET", "/items/%zz", &[], 400),
+        ("GET", "/nowhere", &[], 404),
+        ("HEAD", "/nowhere", &[], 404),
+        ("GET", "/items/", &[], 308),
+        ("POST", "/items", &[], 405),
+        ("M-SEARCH", "/items", &[], 405),
+        ("OPTIONS", "/items", &[], 204),
+        ("GET", "/readyz", &[], 200),
+    ] {
+        assert_eq!(check_alike(method, path, fields).status, status, "{method} {path}");
+    }
+    let long = format!("/{}", "a".repeat(8192));
+    let told = check_alike("GET", &long, &[]);
+    assert!(told.status == 414 && told.body.contains("target_too_long"), "{told:?}");
+    let told = check_alike("GET", "/", &[("x", &"y".repeat(HEADER_LIST_LENGTH_MAX))]);
+    assert!(told.status == 431 && told.body.contains("head_too_large"), "{told:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_request_is_answered_as_over_http_1(
+        method in prop::sample::select(vec!["GET", "HEAD", "OPTIONS", "POST", "PUT", "get"]),
+        path in prop_oneof![
+            (0..420_u32).prop_map(|id| format!("/items/{id}")),
+            prop::sample::select(vec![
+                "/", "/items", "/health", "/livez", "/readyz", "/items/", "/items/%31", "/items/%ff", "/%69tems", "/items?&",
+                "/items/1?x", "/items/a%2Fb", "/-/snapshot", "/items/1;v=1",
+            ]).prop_map(str::to_owned),
+        ],
+        fields in prop::collection::vec(prop::sample::select(vec![
+            ("accept-encoding", "gzip, br"), ("accept-encoding", "identity;q=0"), ("if-none-match", "*"), ("if-match", "*"),
+            ("origin", "https://a.example"), ("te", "trailers"), ("cookie", "a=b"), ("range", "bytes=0-1"),
+        ]), 0..3),
+    ) {
+        check_alike(method, &path, &fields);
+    }
+}
+
+#[test]
+fn what_the_application_answers_is_answered_in_this_process() {
+    run(async {
+        let server = Server::new(Face::Lane);
+        let told = ask(&server, "GET", "/metrics", &[]).await.unwrap();
+        assert_eq!(told.status, 200);
+        assert!(told.body.contains("http_connections 1"), "{}", told.body);
+        assert_eq!(told.fields["cache-control"], "no-store");
+        let head = ask(&server, "HEAD", "/metrics", &[]).await.unwrap();
+        assert_eq!((head.status, head.body.as_str()), (200, ""));
+        assert!(
+            server
+                .scrape()
+                .contains("http_requests_total{method=\"HEAD\",route=\"/metrics\",status=\"200\"} 1")
+        );
+        assert!(server.scrape().contains("http_requests_in_flight 0"));
+    });
+}
+
+#[test]
+fn requests_are_recorded_as_over_http_1() {
+    let requests = [
+        ("GET", "/items/1", &[][..]),
+        ("HEAD", "/items", &[("accept-encoding", "br")]),
+        ("GET", "/nowhere", &[]),
+        ("GET", "/", &[("host", "b")]),
+    ];
+    run(async {
+        let server = Server::new(Face::Lane);
+        for (method, path, fields) in requests {
+            ask(&server, method, path, fields).await.unwrap();
+        }
+        pass(5).await;
+        let text = server.scrape();
+        for line in [
+            "http_requests_total{method=\"GET\",route=\"/items/{id}\",status=\"200\"} 1",
+            "http_requests_total{method=\"HEAD\",route=\"/items\",status=\"200\"} 1",
+            "http_requests_total{method=\"GET\",route=\"unmatched\",status=\"404\"} 1",
+            // `:authority` and `Host` name two hosts.
+            "http_requests_total{method=\"other\",route=\"unmatched\",status=\"400\"} 1",
+            "http_request_duration_seconds_count{method=\"GET\",route=\"/items/{id}\"} 1",
+            "http_connections 0",
+            "http_requests_in_flight 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
+    });
+}
+
+#[test]
+fn what_http_2_calls_malformed_ends_its_stream_and_no_other() {
+    let malformed = [
+        &[("connection", "close")][..],
+        &[("transfer-encoding", "chunked")],
+        &[("keep-alive", "5")],
+        &[("upgrade", "h2c")],
+        &[("te", "gzip")],
+        &[(":path", "/")],
+    ];
+    for fields in malformed {
+        run(async {
+            let server = Server::new(Face::Lane);
+            let mut client = open(&server).await;
+            let all = [&get_block("/items/1")[..], &block(fields)].concat();
+            client.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &all)).await;
+            assert_eq!(client.reset(1), Some(PROTOCOL_ERROR), "{fields:?}");
+            client.send(&get(3, "/items/1")).await;
+            assert!(client.body(3).1, "{fields:?}");
+        });
+    }
+}
+
+#[test]
+fn a_client_is_told_the_limits() {
+    run(async {
+        let server = Server::new(Face::Lane);
+        let client = open(&server).await;
+        let settings = &client.frames()[0];
+        assert_eq!((settings.kind, settings.flags), (SETTINGS, 0));
+        let told: BTreeMap<u16, u32> = settings
+            .payload
+            .chunks_exact(6)
+            .map(|one| {
+                let name = u16::from_be_bytes(one[..2].try_into().unwrap());
+                (name, u32::from_be_bytes(one[2..].try_into().unwrap()))
+            })
+            .collect();
+        assert_eq!(
+            told,
+            BTreeMap::from([(3, STREAMS_MAX), (6, HEADER_LIST_LENGTH_MAX as u32)])
+        );
+    });
+}
+
+#[test]
+fn a_stream_too_many_is_refused() {
+    run(async {
+        let server = Server::new(Face::Lane);
+        let mut client = server.connect(64 << 10).await;
+        client.send(&begin(Some(0))).await;
+        for number in 0..=STREAMS_MAX {
+            client.send(&get(2 * number + 1, "/items/1")).await;
+        }
+        assert_eq!(client.reset(2 * STREAMS_MAX + 1), Some(REFUSED_STREAM));
+        assert_eq!(client.reset(2 * STREAMS_MAX - 1), None);
+        // They wait for their windows, and are answered when these are open.
+        client.send(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 255, 255])).await;
+        assert!((0..STREAMS_MAX).all(|number| client.body(2 * number + 1).1));
+    });
+}
+
+#[test]
+fn a_head_has_five_seconds_from_its_first_byte_to_its_last() {
+    let begun = begin(None);
+    let head = frame(HEADERS, END_STREAM, 1, &get_block("/items/1"));
+    let with_continuation = [&head[..], &frame(CONTINUATION, 0, 1, &block(&[("x", "y")]))].concat();
+    for (name, before, pieces) in [
+        ("half a preface", &b""[..], vec![&PREFACE[..4], &PREFACE[4..8]]),
+        ("most of a preface", b"", vec![&PREFACE[..14], &PREFACE[14..20]]),
+        ("a preface without SETTINGS", b"", vec![&PREFACE[..14], &PREFACE[14..]]),
+        ("half of SETTINGS", b"", vec![&begun[..30], &begun[30..32]]),
+        ("half a frame's header", &begun, vec![&head[..4], &head[4..8]]),
+        ("half a header block", &begun, vec![&head[..12], &head[12..14]]),
+        ("a block that goes on", &begun, vec![&with_continuation]),
+    ] {
+        run(async {
+            let server = Server::new(Face::Lane);
+            let mut client = server.connect(64 << 10).await;
+            client.send(before).await;
+            for piece in pieces {
+                client.send(piece).await;
+                pass(2).await;
+            }
+            assert!(!client.received().is_ended, "{name}: too early");
+            pass(5).await;
+            // The answer to a head of HTTP/1 is waited with a little longer.
+            pass(3).await;
+            assert!(client.received().is_ended, "{name}: it is still open");
+        });
+    }
+}
+
+#[test]
+fn what_begins_like_a_preface_and_is_none_is_refused() {
+    run(async {
+        let server = Server::new(Face::Lane);
+        let mut client = server.connect(64 << 10).await;
+        client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r!").await;
+        assert_eq!(client.goaway(), Some(PROTOCOL_ERROR));
+        pass(3).await;
+        assert!(client.received().is_ended);
+    });
+    // After a request it is no preface at all.
+    for face in FACES {
+        run(async {
+            let server = Server::new(face);
+            let mut client = server.connect(64 << 10).await;
+            let request = b"GET /items/1 HTTP/1.1\r\nHost: a\r\n\r\n";
+            client.send(&[request, begin(None).as_slice()].concat()).await;
+            let text = client.text();
+            let statuses: Vec<&str> = text.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+            assert_eq!((statuses[0], statuses.len()), ("200", 2), "{face:?} {text}");
+            assert!(matches!(statuses[1], "400" | "505"), "{face:?} {text}");
+        });
+    }
+}
+
+#[test]
+fn frames_that_ask_for_nothing_are_bounded_by_rate() {
+    let zero = [0; 4];
+    for (name, one) in [
+        ("PING", frame(PING, 0, 0, &[0; 8])),
+        ("PING that answers none", frame(PING, ACK, 0, &[0; 8])),
+        ("SETTINGS", frame(SETTINGS, 0, 0, &[])),
+        ("PRIORITY", frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 1])),
+        ("WINDOW_UPDATE", frame(WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes())),
+        ("an unknown kind", frame(0x7f, 0, 0, &zero)),
+    ] {
+        run(async {
+            let server = Server::new(Face::Lane);
+            let mut client = open(&server).await;
+            for _ in 0..CONTROLS.burst / 10 - 1 {
+                client.send(&one.repeat(10)).await;
+            }
+            assert_eq!(client.goaway(), None, "{name}");
+            client.send(&get(3, "/items/1")).await;
+            assert!(client.body(3).1, "{name}: who stays below is answered");
+            client.send(&one.repeat(30)).await;
+            assert_eq!(client.goaway(), Some(ENHANCE_YOUR_CALM), "{name}");
+            pass(3).await;
+            assert!(client.received().is_ended, "{name}");
+        });
+    }
+}
+
+#[test]
+fn who_sends_slowly_may_send_for_long() {
+    run(async {
+        let server = Server::new(Face::Lane);
+        let mut client = open(&server).await;
+        for stream in 0..20 {
+            client
+                .send(&frame(PING, 0, 0, &[0; 8]).repeat(CONTROLS.a_second as usize))
+                .await;
+            client.send(&get(2 * stream + 1, "/items/1")).await;
+            pass(1).await;
+        }
+        assert_eq!(client.goaway(), None);
+    });
+}
+
+#[test]
+fn empty_data_is_bounded_by_rate() {
+    run(async {
+        let server = Server::new(Face::Lane);
+        let mut client = server.connect(64 << 10).await;
+        // The answer waits, so that the stream stays open.
+        client.send(&begin(Some(0))).await;
+        client
+            .send(&frame(HEADERS, END_HEADERS, 1, &get_block("/items/1")))
+            .await;
+        client
+            .send(&frame(DATA, 0, 1, &[]).repeat(CONTROLS.burst as usize + 10))
+            .await;
+        assert_eq!(client.goaway(), Some(ENHANCE_YOUR_CALM));
+    });
+}
+
+#[test]
+fn resets_are_bounded_by_rate() {
+    run(async {
+        let server = Server::new(Face::Lane);
+        let mut client = open(&server).await;
+        for number in 0..2 * RESETS.burst {
+            let stream = 2 * number + 1;
+            let reset = frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes());
+            client.send(&[get(stream, "/items"), reset].concat()).await;
+        }
+        assert_eq!(client.goaway(), Some(ENHANCE_YOUR_CALM));
+        let answered = client.frames().iter().filter(|frame| frame.kind == HEADERS).count();
+        assert!(answered <= RESETS.burst as usize + 1, "{answered}");
+    });
+    // Those that the server makes, for what a client sends, count too.
+    run(async {
+        let server = Server::new(Face::Lane);
+        let mut client = open(&server).await;
+        let bad = [get_block("/items/1"), block(&[("connection", "close")])].concat();
+        for number in 0..2 * RESETS.burst {
+            client
+                .send(&frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &bad))
+                .await;
+        }
+        assert_eq!(client.goaway(), Some(ENHANCE_YOUR_CALM));
+    });
+}
+
+#[test]
+fn header_blocks_are_bounded_however_they_come() {
+    // One byte a field: an entry of the dynamic table, again and again, without an end.
+    run(async {
+        let server = Server::new(Face::Lane);
+        let mut client = open(&server).await;
+        let mut first = get_block("/items/1");
+        first.extend_from_slice(b"\x40\x01x\x01y");
+        client.send(&frame(HEADERS, END_STREAM, 1, &first)).await;
+        for _ in 0..100 {
+            client.send(&frame(CONTINUATION, 0, 1, &[0xbe; 4096])).await;
+        }
+        assert!(client.goaway().is_some_and(|code| code == ENHANCE_YOUR_CALM));
+    });
+    // More distinct names than there is room for.
+    run(async {
+        let server = Server::new(Face::Lane);
+        let mut client = open(&server).await;
+        let names: Vec<String> = (0..25_000).map(|number| format!("x{number}")).collect();
+        let fields: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
+        let all = [get_block("/items/1"), block(&fields)].concat();
+        let pieces: Vec<&[u8]> = all.chunks(16 << 10).collect();
+        for (number, piece) in pieces.iter().enumerate() {
+            let kind = if number == 0 { HEADERS } else { CONTINUATION };
+            let flags = if number + 1 == pieces.len() { END_HEADERS } else { 0 };
+            client.send(&frame(kind, flags, 1, piece)).await;
+        }
+        assert!(client.goaway().is_some_and(|code| code == ENHANCE_YOUR_CALM));
+        let (_, mut next) = server.connect_slow(64 << 10).await;
+        next.send(&begin(None)).await;
+    });
+}
+
+#[test]
+fn who_takes_nothing_for_30_seconds_is_left_whatever_else_it_sends() {
+    for window in [0, 1000] {
+        run(async {
+            let server = Server::new(Face::Lane);
+            let mut client = server.connect(64 << 10).await;
+            client.send(&begin(Some(window))).await;
+            client.send(&[get(1, "/items"), get(3, "/items")].concat()).await;
+            for second in 0..29 {
+                client.send(&frame(PING, 0, 0, &[0; 8])).await;
+                // Of the connection's window, which is not what is lacking.
+                client.send(&frame(WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes())).await;
+                assert!(!client.received().is_ended, "{second}");
+                pass(1).await;
+            }
+            assert_eq!(client.goaway(), None);
+            for _ in 0..5 {
+                client.send(&frame(PING, 0, 0, &[0; 8])).await;
+                pass(1).await;
+            }
+            assert_eq!(client.goaway(), Some(ENHANCE_YOUR_CALM));
+            assert!(client.received().is_ended);
+            assert!(server.scrape().contains("http_requests_in_flight 0"));
+        });
+    }
+}
+
+#[test]
+fn a_stalled_stream_ends_and_the_others_go_on() {
+    run(async {
+        let server = Server::new(Face::Lane);
+        let mut client = server.connect(64 << 10).await;
+        client.send(&begin(Some(0))).await;
+        client.send(&[get(1, "/items"), get(3, "/items")].concat()).await;
+        for _ in 0..40 {
+            client.send(&frame(WINDOW_UPDATE, 0, 3, &10_u32.to_be_bytes())).await;
+            pass(1).await;
+        }
+        assert_eq!(client.reset(1), Some(CANCEL));
+        assert_eq!((client.reset(3), client.goaway()), (None, None));
+        client
+            .send(&frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 20).to_be_bytes()))
+            .await;
+        client
+            .send(&frame(WINDOW_UPDATE, 0, 3, &(1_u32 << 20).to_be_bytes()))
+            .await;
+        assert!(client.body(3).1);
+    });
+}
+
+#[test]
+fn a_client_that_does_not_read_its_socket_is_left_after_30_seconds() {
+    run(async {
+        let server = Server::new(Face::Lane);
+        let (mut reading, mut client) = server.connect_slow(1024).await;
+        client.send(&begin(Some(1 << 20))).await;
+        client.send(&get(1, "/items")).await;
+        let mut some = [0; 1000];
+        // Slow, and yet moving: longer than the limit in all.
+        for _ in 0..4 {
+            pass(25).await;
+            assert_eq!(reading.read_exact(&mut some).await.unwrap(), some.len());
+        }
+        pass(32).await;
+        let mut rest = Vec::new();
+        reading.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.len() <= 1024, "{} bytes came after the limit", rest.len());
+    });
+}
+
+#[test]
+fn an_idle_connection_ends_after_75_seconds_whatever_it_pings() {
+    run(async {
+        let server = Server::new(Face::Lane);
+        let mut client = open(&server).await;
+        client.send(&get(1, "/items/1")).await;
+        for _ in 0..7 {
+            pass(10).await;
+            client.send(&frame(PING, 0, 0, &[0; 8])).await;
+            assert_eq!(client.goaway(), None);
+        }
+        pass(7).await;
+        assert_eq!(client.goaway(), Some(NO_ERROR));
+        pass(3).await;
+        assert!(client.received().is_ended);
+    });
+}
+
+#[test]
+fn a_request_s_body_is_thrown_away_within_bounds() {
+    run(async {
+        let server = Server::new(Face::Lane);
+        let mut client = open(&server).await;
+        let asks = |stream| frame(HEADERS, END_HEADERS, stream, &get_block("/items/1"));
+        // A body that ends.
+        client.send(&asks(1)).await;
+        client.send(&frame(DATA, 0, 1, &[0; 1000])).await;
+        client.send(&frame(DATA, END_STREAM, 1, &[0; 1000])).await;
+        assert!(client.body(1).1 && client.reset(1).is_none());
+        // One that does not.
+        client.send(&asks(3)).await;
+        pass(5).await;
+        assert!(client.body(3).1);
+        assert_eq!(client.reset(3), Some(NO_ERROR));
+        // One that is long: the client is told to stop, and the connection's window stays open.
+        for stream in [5, 7, 9] {
+            client.send(&asks(stream)).await;
+            for _ in 0..5 {
+                client.send(&frame(DATA, 0, stream, &[0; 16000])).await;
+            }
+            assert!(client.body(stream).1);
+            assert_eq!(client.reset(stream), Some(NO_ERROR));
+        }
+        assert_eq!(client.goaway(), None);
+    });
+}
+
+#[test]
+fn while_draining_a_client_is_told_to_go_and_what_it_asked_is_answered() {
+    run(async {
+        let server = Server::new(Face::Lane);
+        let mut client = server.connect(64 << 10).await;
+        client.send(&begin(Some(1000))).await;
+        client.send(&get(1, "/items")).await;
+        let mut fresh = server.connect(64 << 10).await;
+        fresh.send(&begin(None)).await;
+        server.lifecycle.advance(Phase::Draining);
+        settle().await;
+        assert_eq!(client.goaway(), Some(NO_ERROR));
+        assert_eq!(fresh.goaway(), None, "who has not asked yet may do so");
+        // Sent before it knew.
+        client.send(&get(3, "/items/1")).await;
+        assert!(client.body(3).1);
+        // One that is told has only to say that it has heard.
+        let ping = client
+            .frames()
+            .into_iter()
+            .rfind(|frame| frame.kind == PING)
+            .expect("a PING");
+        client.send(&frame(PING, ACK, 0, &ping.payload)).await;
+        assert!(!client.received().is_ended, "an answer is under way");
+        client.send(&frame(SETTINGS, 0, 0, &[0, 4, 0, 16, 0, 0])).await;
+        client
+            .send(&frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 20).to_be_bytes()))
+            .await;
+        let (body, is_whole) = client.body(1);
+        assert!(is_whole && body.ends_with(']'));
+        let last = client.frames().into_iter().rfind(|frame| frame.kind == GOAWAY).unwrap();
+        assert_eq!(last.payload[..4], 3_u32.to_be_bytes());
+        pass(3).await;
+        assert!(client.received().is_ended);
+        fresh.send(&get(1, "/items/1")).await;
+        assert!(fresh.body(1).1);
+        assert_eq!(fresh.goaway(), Some(NO_ERROR));
+    });
+}
+
+#[test]
+fn a_stop_ends_idle_connections_and_others_after_their_answer() {
+    run(async {
+        let server = Server::new(Face::Lane);
+        let fresh = open(&server).await;
+        let mut idle = open(&server).await;
+        idle.send(&get(1, "/items/1")).await;
+        let mut taking = server.connect(64 << 10).await;
+        taking.send(&begin(Some(0))).await;
+        taking.send(&get(1, "/items")).await;
+        server.lifecycle.advance(Phase::Draining);
+        server.lifecycle.advance(Phase::Stopping);
+        // Nobody answers the PING that comes with it.
+        pass(6).await;
+        for client in [&fresh, &idle] {
+            assert_eq!(client.goaway(), Some(NO_ERROR));
+            assert!(client.received().is_ended);
+        }
+        assert!(!taking.received().is_ended);
+        taking.send(&frame(SETTINGS, 0, 0, &[0, 4, 0, 16, 0, 0])).await;
+        taking
+            .send(&frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 20).to_be_bytes()))
+            .await;
+        assert!(taking.body(1).1);
+        pass(6).await;
+        assert!(taking.received().is_ended);
+    });
+}
+
+#[test]
+fn a_large_body_is_sent_in_frames_as_the_client_makes_room() {
+    run(async {
+        let server = Server::new(Face::Lane);
+        let mut client = server.connect(1 << 20).await;
+        client.send(&begin(Some(20_000))).await;
+        client.send(&get(1, "/items")).await;
+        let (some, is_whole) = client.body(1);
+        assert_eq!((some.len(), is_whole), (20_000, false));
+        client
+            .send(&frame(WINDOW_UPDATE, 0, 1, &(1_u32 << 20).to_be_bytes()))
+            .await;
+        // What is left of the connection's first window.
+        assert_eq!(client.body(1).0.len(), 65_535);
+        client
+            .send(&frame(WINDOW_UPDATE, 0, 0, &(1_u32 << 20).to_be_bytes()))
+            .await;
+        let (body, is_whole) = client.body(1);
+        assert!(is_whole && body.starts_with('[') && body.ends_with(']'));
+        assert!(client.frames().iter().all(|frame| frame.payload.len() <= 16 << 10));
+    });
+}
