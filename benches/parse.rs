@@ -10,7 +10,7 @@ use janus::snapshot::{Settings, compile};
 mod generate;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: janus::allocator::Allocator = janus::allocator::Allocator;
 
 const SEED: u64 = 1;
 

@@ -12,7 +12,7 @@ use janus::snapshot::{Coding, Settings, compile, encode};
 mod generate;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: janus::allocator::Allocator = janus::allocator::Allocator;
 
 const SEED: u64 = 1;
 
@@ -88,7 +88,7 @@ fn bench_answer(criterion: &mut Criterion) {
     let (text, collection) = items(1_000);
     let first = collection.id(0).expect("generated items have ids").into_owned();
     let all = settings(&[Coding::Br, Coding::Zstd, Coding::Gzip]);
-    let snapshot = compile(collection, &all).encoded(&all, || {});
+    let snapshot = compile(collection, &all).encoded(&all, || u64::MAX, || {});
     let etag = snapshot
         .collection()
         .expect("there is data")

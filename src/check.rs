@@ -20,7 +20,7 @@ pub fn check(source: &Source, loading: &Loading) -> Result<String, LoadError> {
     let snapshot = if loaded.snapshot.is_encoded() {
         loaded.snapshot
     } else {
-        loaded.snapshot.encoded(&loading.compile, || {})
+        loaded.snapshot.encoded(&loading.compile, || u64::MAX, || {})
     };
     let encode_took = started.elapsed();
     drop(progress);

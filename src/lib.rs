@@ -10,6 +10,7 @@
 //!
 //! [`app`] builds the parts from the [`config`] that [`cli`] reads, and owns their [`lifecycle`].
 
+pub mod allocator;
 pub mod app;
 pub mod body;
 pub mod check;
@@ -25,6 +26,7 @@ pub mod ledger;
 pub mod lifecycle;
 pub mod load;
 pub mod logging;
+pub mod memory;
 pub mod metrics;
 pub mod progress;
 pub mod reload;

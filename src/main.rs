@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
+use janus::allocator::Allocator;
 use janus::cli::{self, Action, Cli};
 use janus::{app, check, exit, health, logging};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     let cli = Cli::parse_or_exit();

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 /// A module and the modules of the crate that it may name; `app` and what it is made of may name all.
 const RULES: &[(&str, &[&str])] = &[
+    ("allocator", &[]),
     ("ledger", &[]),
     ("body", &["ledger"]),
     ("items", &["body", "ledger"]),
+    ("memory", &[]),
     ("metrics", &[]),
     ("source", &[]),
     ("lifecycle", &[]),

@@ -17,8 +17,10 @@ use arc_swap::ArcSwapOption;
 
 use self::metrics::ReloadMetrics;
 pub use self::report::{Outcome, Reloads, Reply, Report};
+use crate::allocator;
 use crate::ledger::Reaping;
 use crate::load::{LoadError, Loaded, Loading, load};
+use crate::memory::Memory;
 use crate::metrics::Registry;
 use crate::progress::Progress;
 use crate::snapshot::{Publisher, Settings, Snapshot};
@@ -109,13 +111,16 @@ impl Reloader {
             tracing::warn!("no data was named, so the built-in sample is served; --data (JANUS_DATA) names a file");
         }
         warn_without_ids(&served);
+        allocator::give_back();
         Ok(())
     }
 
     /// Loads at each trigger, until there can be no more.
     pub fn run(mut self, triggers: &Receiver<Trigger>) {
         loop {
-            match triggers.recv_timeout(REAP_INTERVAL) {
+            let trigger = triggers.recv_timeout(REAP_INTERVAL);
+            let is_loaded = trigger.is_ok();
+            match trigger {
                 Ok(first) => {
                     // What came meanwhile is served by the same load.
                     let triggers: Vec<Trigger> = iter::once(first).chain(triggers.try_iter()).collect();
@@ -131,7 +136,11 @@ impl Reloader {
             }
             // Here and not by the encoder, or by the worker that happens to be the last to let go: it may be hundreds of
             // megabytes.
+            let held = self.publisher.ledger().total();
             self.publisher.reap();
+            if is_loaded || self.publisher.ledger().total() < held {
+                allocator::give_back();
+            }
         }
     }
 
@@ -220,12 +229,15 @@ fn milliseconds(started: Instant) -> u64 {
 /// Makes the codings of the newest snapshot that has none; passes over those that are not current any more.
 fn spawn_encoder(settings: Settings, publisher: Publisher, metrics: Arc<ReloadMetrics>) -> Sender<Arc<Snapshot>> {
     let (sender, snapshots) = channel::<Arc<Snapshot>>();
+    let memory = Memory::of_this_process();
     let encode = move || {
         while let Ok(first) = snapshots.recv() {
             let snapshot = snapshots.try_iter().last().unwrap_or(first);
             let started = Instant::now();
-            let encoded = snapshot.encoded(&settings, lower_priority);
-            if publisher.replace(&snapshot, encoded) {
+            let encoded = snapshot.encoded(&settings, || room(&memory), lower_priority);
+            let is_current = publisher.replace(&snapshot, encoded);
+            allocator::give_back();
+            if is_current {
                 metrics.encoded(&publisher.current());
                 tracing::info!(
                     snapshot = snapshot.id(),
@@ -240,6 +252,15 @@ fn spawn_encoder(settings: Settings, publisher: Publisher, metrics: Arc<ReloadMe
         .spawn(encode)
         .expect("a thread can be started");
     sender
+}
+
+/// Bytes that data may take beyond what is held now. Some are left for connections, and for what they send.
+fn room(memory: &Memory) -> u64 {
+    /// What is not given to data, in bytes.
+    const RESERVE: u64 = 8 << 20;
+    memory
+        .room()
+        .map_or(u64::MAX, |room| room.left().saturating_sub(RESERVE))
 }
 
 /// Makes this thread the last to be given a core: encoding must not take time from answers.

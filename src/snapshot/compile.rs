@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::encode::{Coding, encode};
+use super::encode::{Coding, WORKING_MEMORY_MAX, encode, encode_within};
 use super::representation::{Fields, ItemTemplate, Representation, Resource};
 use crate::body::Body;
 use crate::items::Collection;
@@ -104,7 +104,7 @@ pub fn compile(items: Collection, settings: &Settings) -> Snapshot {
     let codings: &[Coding] = if is_small { &settings.codings } else { &[] };
     let coded = codings
         .iter()
-        .filter_map(|&coding| Some((coding, encode(coding, items.arena())?)))
+        .filter_map(|&coding| Some((coding, coded_body(&items, encode(coding, items.arena())?))))
         .collect();
     let id = format!("{:016x}", items.content_hash());
     let index = index(Some((&id, &items)), settings);
@@ -231,11 +231,19 @@ impl Snapshot {
 
     /// The same snapshot with its codings. Takes seconds for a large collection: `each_thread` is called in every
     /// thread that works on it, to lower its priority.
-    pub fn encoded(&self, settings: &Settings, each_thread: impl Fn() + Sync) -> Self {
+    ///
+    /// `room` tells how many bytes of memory are left. Where there are enough, all codings are made at the same time, else
+    /// one after the other; one that there is no memory for is left out.
+    pub fn encoded(&self, settings: &Settings, room: impl Fn() -> u64, each_thread: impl Fn() + Sync) -> Self {
         let Some(data) = &self.data else {
             return self.clone();
         };
-        let coded = encode_in_parallel(data.collection.identity(), &settings.codings, &each_thread);
+        let identity = data.collection.identity().body();
+        let coded = if room() >= encoding_memory(identity.len()).saturating_mul(settings.codings.len() as u64) {
+            encode_in_parallel(&data.items, &settings.codings, &each_thread)
+        } else {
+            encode_in_turn(&data.items, &settings.codings, &room, &each_thread)
+        };
         let resources = match &data.resources {
             ItemResources::Prebuilt(..) => {
                 each_thread();
@@ -258,17 +266,12 @@ impl Snapshot {
     }
 }
 
-fn collection(items: &Collection, settings: &Settings, coded: Vec<(Coding, Bytes)>) -> Resource {
+fn collection(items: &Collection, settings: &Settings, coded: Vec<(Coding, Body)>) -> Resource {
     let count = items.len().to_string();
     let fields = Fields {
         cache_control: &settings.cache_control,
         extra: &[("x-total-count", &count)],
     };
-    let body = |bytes: Bytes| {
-        let credit = items.ledger().credit(Account::Building, bytes.len());
-        Body::credited(bytes, credit).sealed()
-    };
-    let coded = coded.into_iter().map(|(coding, bytes)| (coding, body(bytes))).collect();
     resource(items.arena().clone(), items.content_hash(), coded, fields)
 }
 
@@ -316,17 +319,24 @@ fn resource(body: Body, tag: u64, coded: Vec<(Coding, Body)>, fields: Fields<'_>
     Resource::new(identity, coded)
 }
 
-fn encode_in_parallel(
-    identity: &Representation,
-    codings: &[Coding],
-    each_thread: &(impl Fn() + Sync),
-) -> Vec<(Coding, Bytes)> {
+/// What making one coding of a body of this length may take, in bytes: the encoder's tables, what it makes, mostly less
+/// than a third of the body, and the same once more while it is sealed.
+fn encoding_memory(length: usize) -> u64 {
+    (WORKING_MEMORY_MAX + 2 * (length / 3)) as u64
+}
+
+/// A coding of the collection as a body of its own.
+fn coded_body(items: &Collection, bytes: Bytes) -> Body {
+    let credit = items.ledger().credit(Account::Building, bytes.len());
+    Body::credited(bytes, credit).sealed()
+}
+
+fn encode_in_parallel(items: &Collection, codings: &[Coding], each_thread: &(impl Fn() + Sync)) -> Vec<(Coding, Body)> {
     thread::scope(|scope| {
         let spawn = |&coding: &Coding| {
-            let body = identity.body();
             scope.spawn(move || {
                 each_thread();
-                Some((coding, encode(coding, body)?))
+                Some((coding, coded_body(items, encode(coding, items.arena())?)))
             })
         };
         let threads: Vec<_> = codings.iter().map(spawn).collect();
@@ -335,6 +345,33 @@ fn encode_in_parallel(
             .filter_map(|thread| thread.join().expect("an encoder does not panic"))
             .collect()
     })
+}
+
+fn encode_in_turn(
+    items: &Collection,
+    codings: &[Coding],
+    room: &impl Fn() -> u64,
+    each_thread: &(impl Fn() + Sync),
+) -> Vec<(Coding, Body)> {
+    let encode = |&coding: &Coding| {
+        let room = usize::try_from(room()).unwrap_or(usize::MAX);
+        // Half of what the tables leave: what is made is copied when it is sealed.
+        let length_max = room.saturating_sub(WORKING_MEMORY_MAX) / 2;
+        // A thread of its own, so that only its priority is lowered.
+        let encode = || {
+            each_thread();
+            Some(coded_body(items, encode_within(coding, items.arena(), length_max)?))
+        };
+        let join = |thread: thread::ScopedJoinHandle<'_, _>| thread.join().expect("an encoder does not panic");
+        let coded = (length_max > 0)
+            .then(|| thread::scope(|scope| join(scope.spawn(encode))))
+            .flatten();
+        if coded.is_none() && length_max < items.arena().len() {
+            tracing::warn!(%coding, room, "there is no memory for this coding: it is left out");
+        }
+        Some((coding, coded?))
+    };
+    codings.iter().filter_map(encode).collect()
 }
 
 fn index(data: Option<(&str, &Collection)>, settings: &Settings) -> Resource {

@@ -7,6 +7,8 @@
     reason = "each test file uses the part it needs"
 )]
 
+pub mod group;
+
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -27,7 +29,15 @@ pub fn put(path: &Path, content: &[u8]) {
 
 /// A command of the program under test, with nothing of the environment that could configure it.
 pub fn janus() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_janus"));
+    unconfigured(Command::new(env!("CARGO_BIN_EXE_janus")))
+}
+
+/// The same, in a control group.
+pub fn janus_in(group: &group::Group) -> Command {
+    unconfigured(group.command(Path::new(env!("CARGO_BIN_EXE_janus"))))
+}
+
+fn unconfigured(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("JANUS_") || name == "PORT" {
             command.env_remove(name);

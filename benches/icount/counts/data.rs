@@ -70,7 +70,7 @@ fn compile_items((items, settings): (Collection, &'static Settings)) -> Snapshot
 /// A snapshot of `count` generated items with all codings.
 pub fn snapshot(count: usize) -> Snapshot {
     let settings = settings(&[Coding::Br, Coding::Zstd, Coding::Gzip]);
-    compile(parsed(ndjson(count)), &settings).encoded(&settings, || {})
+    compile(parsed(ndjson(count)), &settings).encoded(&settings, || u64::MAX, || {})
 }
 
 library_benchmark_group!(name = loading, benchmarks = [parse_source, compile_items]);
