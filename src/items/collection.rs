@@ -8,7 +8,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::ParseOptions;
 use super::error::Fault;
-use super::index::Index;
+use super::index::{HashKey, Index};
+use super::record::{Ascending, Far, Ids, Keys, Place, Record};
 use super::scan::{Token, decode};
 use crate::body::Body;
 use crate::ledger::{Account, Credit, Entry, Ledger};
@@ -22,34 +23,25 @@ pub struct Collection {
 
 #[derive(Debug)]
 struct Parts {
-    /// Where each item ends in the arena; the next begins after a comma.
-    ends: Vec<u64>,
-    /// XXH3 of each item's text.
-    hashes: Vec<u64>,
-    /// Where each item's id token stands in it; empty if items have no ids.
-    ids: Vec<IdToken>,
+    records: Vec<Record>,
+    ids: Ids,
     index: Index,
+    hash_key: HashKey,
     content_hash: u64,
     id_field: String,
     /// Of all of these.
     credit: Credit,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct IdToken {
-    start: u32,
-    length: u32,
-}
-
 impl Collection {
     /// The number of items.
     pub fn len(&self) -> usize {
-        self.parts.ends.len()
+        self.parts.records.len()
     }
 
     /// Whether there is no item.
     pub fn is_empty(&self) -> bool {
-        self.parts.ends.is_empty()
+        self.parts.records.is_empty()
     }
 
     /// The whole collection as JSON text: `[item,item,...]`.
@@ -96,7 +88,7 @@ impl Collection {
 
     /// The XXH3 hash of an item's text.
     pub fn item_hash(&self, position: usize) -> u64 {
-        self.parts.hashes[position]
+        self.parts.records[position].hash
     }
 
     /// The XXH3 hash of the arena.
@@ -106,7 +98,7 @@ impl Collection {
 
     /// Whether every item has an id.
     pub fn has_ids(&self) -> bool {
-        !self.parts.ids.is_empty()
+        !matches!(self.parts.ids, Ids::None)
     }
 
     /// Why items cannot be asked for by id, if they cannot.
@@ -131,7 +123,8 @@ impl Collection {
 
     /// The position of the item with this key text.
     pub fn find(&self, id: &str) -> Option<usize> {
-        self.parts.index.find(xxh3_64(id.as_bytes()), |position| {
+        let hash = self.parts.hash_key.hash(id.as_bytes());
+        self.parts.index.find(hash, |position| {
             *self.parts.key(&self.arena, position) == *id.as_bytes()
         })
     }
@@ -140,24 +133,31 @@ impl Collection {
 impl Parts {
     /// The memory that is in use, in bytes.
     fn bytes(&self) -> usize {
-        self.ends.len() * size_of::<u64>()
-            + self.hashes.len() * size_of::<u64>()
-            + self.ids.len() * size_of::<IdToken>()
-            + self.index.bytes()
+        size_of_val(&*self.records) + self.ids.bytes() + self.index.bytes()
     }
 
     fn range(&self, position: usize) -> Range<usize> {
         let start = position
             .checked_sub(1)
-            .map_or(1, |before| self.ends[before] as usize + 1);
-        start..self.ends[position] as usize
+            .map_or(1, |before| self.records[before].end() + 1);
+        start..self.records[position].end()
     }
 
-    fn key<'a>(&self, arena: &'a [u8], position: usize) -> Cow<'a, [u8]> {
-        let IdToken { start, length } = self.ids[position];
-        let item = self.range(position);
-        let start = item.start + start as usize;
-        key_text(&arena[start..start + length as usize])
+    fn key<'a>(&'a self, arena: &'a [u8], position: usize) -> Cow<'a, [u8]> {
+        let record = self.records[position];
+        match &self.ids {
+            Ids::None => Cow::Borrowed(b""),
+            Ids::Within(far) => {
+                let Place { start, length } = record.id().unwrap_or_else(|| far.place(position));
+                let start = self.range(position).start + start;
+                key_text(&arena[start..start + length])
+            }
+            Ids::Apart(keys) => Cow::Borrowed(keys.key(position, record)),
+        }
+    }
+
+    fn hash(&self, arena: &[u8], position: usize) -> u64 {
+        self.hash_key.hash(&self.key(arena, position))
     }
 }
 
@@ -187,10 +187,12 @@ pub(super) struct Builder {
     credit: Credit,
     parts: Parts,
     /// The line on which each item begins, to name the first of two items of one id.
-    lines: Vec<u32>,
-    /// Items that are not in the index yet: their places and the hashes of their ids. The index is much larger than a
-    /// core's caches, and a batch of look-ups waits for memory once where single ones would wait each time.
-    pending: Vec<(u64, u64)>,
+    lines: Ascending,
+    /// Of the items that are not in the index yet: their places and the hashes of their ids.
+    places: Vec<u64>,
+    hashes: Vec<u64>,
+    /// A guess of the arena's length in bytes, as long as it has not been used to reserve records.
+    size_hint: Option<u64>,
 }
 
 impl Builder {
@@ -203,16 +205,18 @@ impl Builder {
             arena,
             credit: options.ledger.credit(Account::Building, 0),
             parts: Parts {
-                ends: Vec::new(),
-                hashes: Vec::new(),
-                ids: Vec::new(),
+                records: Vec::new(),
+                ids: Ids::None,
                 index: Index::default(),
+                hash_key: HashKey::random(),
                 content_hash: 0,
                 id_field: options.id_field.clone(),
                 credit: options.ledger.credit(Account::Building, 0),
             },
-            lines: Vec::new(),
-            pending: Vec::new(),
+            lines: Ascending::default(),
+            places: Vec::new(),
+            hashes: Vec::new(),
+            size_hint: options.size_hint,
         }
     }
 
@@ -226,69 +230,117 @@ impl Builder {
         (&mut self.arena, &self.parts.id_field)
     }
 
-    /// Takes in the item whose text has been appended from `start` on.
+    /// Takes in the item whose text has been appended from `start` on. `id` is where its id's token stands in it.
     pub(super) fn push(&mut self, start: usize, id: Option<Token>, place: u64) -> Result<(), Fault> {
-        let position = self.parts.ends.len();
+        let position = self.parts.records.len();
+        let id = id.map(|Token { start, end }| Place {
+            start,
+            length: end - start,
+        });
+        match (&mut self.parts.ids, id) {
+            (ids, Some(_)) if position == 0 => *ids = Ids::Within(Far::default()),
+            (Ids::Within(_), Some(_)) | (Ids::None, None) => {}
+            _ => return Err(self.mixed(id.is_some())),
+        }
+        if let Some(Place { start: from, length }) = id {
+            let written = &self.arena[start + from..start + from + length];
+            if let Some(found) = bad_id(written) {
+                return Err(self.bad(found));
+            }
+            self.places.push(place);
+            self.hashes.push(self.parts.hash_key.hash(&key_text(written)));
+        }
+        self.push_record(start, |ids| match (id, ids) {
+            (Some(id), Ids::Within(far)) => far.bits(position, id),
+            _ => 0,
+        })
+    }
+
+    /// As [`Builder::push`], with an id that does not stand in the item.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no format has ids apart from items yet"))]
+    pub(super) fn push_with_key(&mut self, start: usize, key: &str, place: u64) -> Result<(), Fault> {
+        let position = self.parts.records.len();
+        match &mut self.parts.ids {
+            ids if position == 0 => *ids = Ids::Apart(Keys::default()),
+            Ids::Apart(_) => {}
+            _ => return Err(self.mixed(true)),
+        }
+        if key.is_empty() {
+            return Err(self.bad("an empty string"));
+        }
+        self.places.push(place);
+        self.hashes.push(self.parts.hash_key.hash(key.as_bytes()));
+        self.push_record(start, |ids| match ids {
+            Ids::Apart(keys) => keys.push(position, key.as_bytes()),
+            _ => 0,
+        })
+    }
+
+    /// `id_bits` puts the id where it is looked for, and tells what the record is to know of it.
+    fn push_record(&mut self, start: usize, id_bits: impl FnOnce(&mut Ids) -> u32) -> Result<(), Fault> {
+        let position = self.parts.records.len();
         if position == u32::MAX as usize {
             return Err(Fault::TooManyItems);
         }
-        if position > 0 && id.is_some() == self.parts.ids.is_empty() {
-            return Err(Fault::MixedIds {
-                field: self.parts.id_field.clone(),
-                has: id.is_some(),
-            });
+        let end = self.arena.len();
+        if end > Record::END_MAX {
+            return Err(Fault::TooMuchText);
         }
-        if let Some(token) = id {
-            let written = &self.arena[start + token.start..start + token.end];
-            if let Some(found) = bad_id(written) {
-                return Err(Fault::BadId {
-                    field: self.parts.id_field.clone(),
-                    found,
-                });
-            }
-            self.pending.push((place, xxh3_64(&key_text(written))));
-            let start = u32::try_from(token.start).map_err(|_| Fault::FarId)?;
-            let length = u32::try_from(token.end - token.start).map_err(|_| Fault::FarId)?;
-            self.parts.ids.push(IdToken { start, length });
-        }
-        self.parts.hashes.push(xxh3_64(&self.arena[start..]));
-        self.parts.ends.push(self.arena.len() as u64);
+        let hash = xxh3_64(&self.arena[start..]);
+        let id_bits = id_bits(&mut self.parts.ids);
+        self.parts.records.push(Record::new(end, id_bits, hash));
         self.arena.push(b',');
         Ok(())
     }
 
+    fn mixed(&self, has: bool) -> Fault {
+        let field = self.parts.id_field.clone();
+        Fault::MixedIds { field, has }
+    }
+
+    fn bad(&self, found: &'static str) -> Fault {
+        let field = self.parts.id_field.clone();
+        Fault::BadId { field, found }
+    }
+
     /// Indexes what was pushed since the last time, while its places are still known.
     pub(super) fn index(&mut self, places: &mut impl Places) -> Result<(), super::DataError> {
-        let Self {
-            arena,
-            parts,
-            lines,
-            pending,
-            ..
-        } = self;
-        let first = parts.ids.len() - pending.len();
-        for (number, (place, hash)) in pending.drain(..).enumerate() {
-            let position = first + number;
-            lines.push(u32::try_from(places.line(place)).unwrap_or(u32::MAX));
-            let mut index = std::mem::take(&mut parts.index);
-            let is_it = |other| parts.key(arena, other) == parts.key(arena, position);
-            let inserted = index.insert(hash, position, is_it, |other| xxh3_64(&parts.key(arena, other)));
-            parts.index = index;
-            if let Err(other) = inserted {
-                let id = String::from_utf8_lossy(&parts.key(arena, position)).into_owned();
-                let first_line = u64::from(lines[other]);
-                let fault = Fault::DuplicateId {
-                    id,
-                    first_item: other as u64 + 1,
-                    first_line,
-                };
-                return Err(places.error(place, fault));
-            }
+        self.reserve_records();
+        let Self { arena, parts, .. } = self;
+        let mut index = std::mem::take(&mut parts.index);
+        index.reserve(self.hashes.len(), |position| parts.hash(arena, position));
+        let is_same = |one, other| parts.key(arena, one) == parts.key(arena, other);
+        let added = index.extend(&self.hashes, is_same);
+        parts.index = index;
+        let first_pushed = self.lines.len();
+        for &place in &self.places {
+            self.lines.push(places.line(place));
         }
+        if let Err((first, second)) = added {
+            let fault = Fault::DuplicateId {
+                id: String::from_utf8_lossy(&parts.key(arena, second)).into_owned(),
+                first_item: first as u64 + 1,
+                first_line: self.lines.get(first),
+            };
+            return Err(places.error(self.places[second - first_pushed], fault));
+        }
+        self.places.clear();
+        self.hashes.clear();
         self.credit.resize(self.arena.len());
-        let lines = self.lines.len() * size_of::<u32>();
-        self.parts.credit.resize(self.parts.bytes() + lines);
+        self.parts.credit.resize(self.parts.bytes() + self.lines.bytes());
         Ok(())
+    }
+
+    /// Reserves records for all items, by the length of the first ones. What is reserved and not used takes no memory,
+    /// and to grow by doubling would take it twice.
+    fn reserve_records(&mut self) {
+        let records = &mut self.parts.records;
+        if let (Some(hint), count @ 1..) = (self.size_hint.take(), records.len()) {
+            let length = (self.arena.len() / count).max(1) as u64;
+            let expected = usize::try_from(hint / length).unwrap_or(0);
+            // A guess that the system has no memory for is a bad one.
+            let _ = records.try_reserve_exact(expected.saturating_sub(count));
+        }
     }
 
     /// The collection, once everything is indexed.
@@ -297,10 +349,10 @@ impl Builder {
             mut arena,
             credit,
             mut parts,
-            pending,
+            places,
             ..
         } = self;
-        assert!(pending.is_empty(), "what was pushed has been indexed");
+        assert!(places.is_empty(), "what was pushed has been indexed");
         match arena.last_mut() {
             Some(last @ b',') => *last = b']',
             _ => arena.push(b']'),
@@ -309,8 +361,10 @@ impl Builder {
         if arena.capacity() - arena.len() > arena.len() / 4 {
             arena.shrink_to_fit();
         }
-        parts.ends.shrink_to_fit();
-        parts.hashes.shrink_to_fit();
+        let mut index = std::mem::take(&mut parts.index);
+        index.finish(|position| parts.hash(&arena, position));
+        parts.index = index;
+        parts.records.shrink_to_fit();
         parts.ids.shrink_to_fit();
         parts.content_hash = xxh3_64(&arena);
         parts.credit.resize(parts.bytes());
@@ -333,3 +387,6 @@ fn bad_id(token: &[u8]) -> Option<&'static str> {
         _ => Some("a boolean"),
     }
 }
+
+#[cfg(test)]
+mod tests;

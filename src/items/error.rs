@@ -112,9 +112,9 @@ pub enum Fault {
     /// A row that is not CSV.
     #[error("{0}")]
     Csv(String),
-    /// An id further into its item than can be noted.
-    #[error("the id stands more than 4 GiB into its item")]
-    FarId,
+    /// More text than can be addressed.
+    #[error("the items are longer than 1 TiB together")]
+    TooMuchText,
     /// More items than can be counted.
     #[error("more than {} items", u32::MAX)]
     TooManyItems,
@@ -169,7 +169,7 @@ impl Fault {
             Self::SeveralOnALine => "several_on_a_line",
             Self::AcrossLines => "across_lines",
             Self::Csv(_) => "csv",
-            Self::FarId => "far_id",
+            Self::TooMuchText => "too_much_text",
             Self::TooManyItems => "too_many_items",
         }
     }

@@ -1,88 +1,323 @@
-//! The id index: open addressing over positions, with a part of the hash beside each.
+//! The id index: positions in buckets of one cache line, each beside a part of its id's hash.
 //!
-//! A look-up touches one cache line of the table and, for an id that is there, the item; ids themselves are not stored
-//! a second time.
+//! A look-up touches one line of the table and, for an id that is there, its record and the item; ids themselves are not
+//! stored a second time. Hashes are keyed at random, so that whoever writes ids cannot make them meet.
+
+use std::hash::{BuildHasher, RandomState};
+use std::hint::black_box;
+
+use xxhash_rust::xxh3::xxh3_64_with_secret;
+
+/// Positions in a bucket.
+const SLOTS: usize = 10;
+
+/// Of a thousand slots so many are taken at the most. Above that, many buckets would overflow into the next; below, the
+/// table is larger than it must be.
+const LOAD_PER_MILLE: usize = 875;
+
+/// A table that is whole is made anew if its load is less than this, in per mille: it has grown by doubling.
+const LOAD_PER_MILLE_MIN: usize = 840;
+
+/// How many look-ups wait for memory together while the table is filled.
+const BATCH: usize = 32;
+
+/// What hashes of ids are keyed by: random bytes, made anew for each collection.
+///
+/// XXH3 is no cryptographic hash, and need not be one here. Ids meet in the table if their hashes do, and no texts are
+/// known whose hashes meet under more than a vanishing share of keys: up to 16 bytes, and in each 16 of longer ids, the
+/// key is mixed in before any bit of the text is lost. The hashes never leave the process, and the next load has another
+/// key, so nothing can be learnt by trying. SipHash would need several times the instructions for each look-up.
+#[derive(Clone)]
+pub(super) struct HashKey([u8; 192]);
+
+impl HashKey {
+    /// A key that nobody can foresee.
+    pub(super) fn random() -> Self {
+        // The standard library's hasher is SipHash with a key of the system's randomness.
+        let source = RandomState::new();
+        let mut key = [0; 192];
+        for (number, word) in key.chunks_exact_mut(8).enumerate() {
+            word.copy_from_slice(&source.hash_one(number).to_ne_bytes());
+        }
+        Self(key)
+    }
+
+    #[inline]
+    pub(super) fn hash(&self, id: &[u8]) -> u64 {
+        xxh3_64_with_secret(id, &self.0)
+    }
+}
+
+impl std::fmt::Debug for HashKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HashKey")
+    }
+}
 
 /// Finds positions by hash; whether an id is really the one is the caller's to say.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// A power of two of slots, at most half of them taken.
-    slots: Vec<Slot>,
+    buckets: Vec<Bucket>,
+    /// All positions below this are in it.
     count: usize,
 }
 
+/// One cache line.
 #[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    /// The hash's upper half.
-    tag: u32,
-    /// The position plus one; 0 for a free slot.
-    position: u32,
+#[repr(align(64))]
+struct Bucket {
+    /// The tags of eight slots, four in a word from its lowest bits on. 0 is of a free slot.
+    tags: [u64; 2],
+    /// The tags of the last two.
+    tags_rest: u32,
+    positions: [u32; SLOTS],
+    taken: u8,
+    /// Whether one that belongs here stands in the next bucket.
+    overflows: bool,
 }
 
-/// The least number of slots.
-const SLOTS_MIN: usize = 16;
+const _: () = assert!(size_of::<Bucket>() == 64);
+
+impl Bucket {
+    /// The positions with this tag, and rarely one that has another.
+    #[inline]
+    fn with_tag(&self, tag: u16) -> impl Iterator<Item = usize> {
+        const LOW: u64 = 0x0001_0001_0001_0001;
+        const HIGH: u64 = LOW << 15;
+        // "Determine if a word has a zero byte" of Anderson's "Bit Twiddling Hacks", for 16 bits: the lowest lane that is
+        // marked is zero, and so are nearly all.
+        let zeros = |word: u64| word.wrapping_sub(LOW) & !word & HIGH;
+        let pattern = LOW * u64::from(tag);
+        let [first, second] = self.tags;
+        // Two lanes are not there, and must not be zero.
+        let rest = (u64::from(self.tags_rest) ^ pattern) | 0xffff_ffff_0000_0000;
+        // One bit a slot: a lane's is moved to the place of its word, so that the words do not meet.
+        let mut marked = zeros(first ^ pattern) >> 15 | zeros(second ^ pattern) >> 14 | zeros(rest) >> 13;
+        std::iter::from_fn(move || {
+            if marked == 0 {
+                return None;
+            }
+            let bit = marked.trailing_zeros() as usize;
+            marked &= marked - 1;
+            Some(self.positions[bit % 16 * 4 + bit / 16] as usize)
+        })
+    }
+
+    /// Adds a position, if there is room.
+    #[inline]
+    fn put(&mut self, tag: u16, position: u32) -> bool {
+        let slot = usize::from(self.taken);
+        match slot {
+            0..8 => self.tags[slot / 4] |= u64::from(tag) << (slot % 4 * 16),
+            8..SLOTS => self.tags_rest |= u32::from(tag) << ((slot - 8) * 16),
+            _ => {
+                self.overflows = true;
+                return false;
+            }
+        }
+        self.positions[slot] = position;
+        self.taken += 1;
+        true
+    }
+}
+
+/// The part of a hash that stands in the table; the bucket goes by its upper bits.
+#[inline]
+fn tag(hash: u64) -> u16 {
+    (hash as u16).max(1)
+}
+
+/// As many buckets as `count` positions need.
+fn buckets_for(count: usize) -> usize {
+    (count * 1000).div_ceil(LOAD_PER_MILLE * SLOTS)
+}
 
 impl Index {
     /// Its memory, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.slots.len() * size_of::<Slot>()
+        size_of_val(&*self.buckets)
     }
 
     /// The position for which `is_it` holds among those of this hash.
     #[inline]
     pub(super) fn find(&self, hash: u64, is_it: impl Fn(usize) -> bool) -> Option<usize> {
-        let mask = self.slots.len().checked_sub(1)?;
-        let mut place = hash as usize & mask;
+        let mut place = self.place(hash);
         loop {
-            let slot = self.slots[place];
-            if slot.position == 0 {
-                return None;
-            }
-            let position = slot.position as usize - 1;
-            if slot.tag == (hash >> 32) as u32 && is_it(position) {
+            // The table is empty as long as there is nothing to find.
+            let bucket = self.buckets.get(place)?;
+            if let Some(position) = bucket.with_tag(tag(hash)).find(|&position| is_it(position)) {
                 return Some(position);
             }
-            place = (place + 1) & mask;
+            // Ends, since not every bucket is full.
+            if !bucket.overflows {
+                return None;
+            }
+            place = self.after(place);
         }
     }
 
-    /// Adds a position, or returns the one for which `is_it` holds. `hash_of` tells the hash of one that was added
-    /// before, for when the table grows.
-    pub(super) fn insert(
+    /// Makes room for `more` positions. `hash_of` tells the hash of one that was added before.
+    pub(super) fn reserve(&mut self, more: usize, hash_of: impl Fn(usize) -> u64) {
+        let needed = buckets_for(self.count + more);
+        if needed > self.buckets.len() {
+            self.rebuild(needed.max(2 * self.buckets.len()), hash_of);
+        }
+    }
+
+    /// Adds the next positions, by their hashes, for which there is room. `is_same` tells whether the ids of two positions
+    /// are the same; the first two of one id are returned, the older first.
+    pub(super) fn extend(
         &mut self,
-        hash: u64,
-        position: usize,
-        is_it: impl Fn(usize) -> bool,
-        hash_of: impl Fn(usize) -> u64,
-    ) -> Result<(), usize> {
-        if self.count * 2 >= self.slots.len() {
-            self.grow(hash_of);
+        hashes: &[u64],
+        is_same: impl Fn(usize, usize) -> bool,
+    ) -> Result<(), (usize, usize)> {
+        for batch in hashes.chunks(BATCH) {
+            self.touch(batch);
+            for &hash in batch {
+                let position = self.count;
+                if let Some(found) = self.find(hash, |other| is_same(other, position)) {
+                    return Err((found, position));
+                }
+                self.put(hash, position);
+                self.count += 1;
+            }
         }
-        if let Some(found) = self.find(hash, is_it) {
-            return Err(found);
-        }
-        self.put(hash, position as u32 + 1);
-        self.count += 1;
         Ok(())
     }
 
-    fn put(&mut self, hash: u64, position: u32) {
-        let mask = self.slots.len() - 1;
-        let mut place = hash as usize & mask;
-        while self.slots[place].position != 0 {
-            place = (place + 1) & mask;
+    /// Lets go of memory that is not needed, once everything has been added.
+    pub(super) fn finish(&mut self, hash_of: impl Fn(usize) -> u64) {
+        if self.count * 1000 < self.buckets.len() * SLOTS * LOAD_PER_MILLE_MIN {
+            self.rebuild(buckets_for(self.count), hash_of);
         }
-        self.slots[place] = Slot {
-            tag: (hash >> 32) as u32,
-            position,
-        };
     }
 
-    fn grow(&mut self, hash_of: impl Fn(usize) -> u64) {
-        let length = (self.slots.len() * 2).max(SLOTS_MIN);
-        let old = std::mem::replace(&mut self.slots, vec![Slot::default(); length]);
-        for slot in old.into_iter().filter(|slot| slot.position != 0) {
-            self.put(hash_of(slot.position as usize - 1), slot.position);
+    fn rebuild(&mut self, buckets: usize, hash_of: impl Fn(usize) -> u64) {
+        // There are never two tables.
+        self.buckets = Vec::new();
+        self.buckets = vec![Bucket::default(); buckets];
+        let mut hashes = [0; BATCH];
+        for start in (0..self.count).step_by(BATCH) {
+            let hashes = &mut hashes[..BATCH.min(self.count - start)];
+            for (number, hash) in hashes.iter_mut().enumerate() {
+                *hash = hash_of(start + number);
+            }
+            self.touch(hashes);
+            for (number, &hash) in hashes.iter().enumerate() {
+                self.put(hash, start + number);
+            }
         }
+    }
+
+    fn put(&mut self, hash: u64, position: usize) {
+        let mut place = self.place(hash);
+        while !self.buckets[place].put(tag(hash), position as u32) {
+            place = self.after(place);
+        }
+    }
+
+    /// Reads a word of each hash's bucket. The table is much larger than a core's caches, and reads that do not depend on
+    /// each other wait for memory once where look-ups one after the other wait each time.
+    fn touch(&self, hashes: &[u64]) {
+        let touched = hashes
+            .iter()
+            .map(|&hash| u32::from(self.buckets[self.place(hash)].taken));
+        black_box(touched.sum::<u32>());
+    }
+
+    #[inline]
+    fn place(&self, hash: u64) -> usize {
+        // The hash as a fraction of the table.
+        ((u128::from(hash) * self.buckets.len() as u128) >> 64) as usize
+    }
+
+    #[inline]
+    fn after(&self, place: usize) -> usize {
+        if place + 1 == self.buckets.len() { 0 } else { place + 1 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Hashes of which many meet: in their bucket, in their tag, or in both.
+    fn hashes() -> impl Strategy<Value = Vec<u64>> {
+        let hash = (0..4_u64, 0..3_u64, any::<u64>(), any::<bool>()).prop_map(|(bucket, tag, any, meets)| {
+            if meets {
+                bucket << 62 | any >> 32 << 20 | tag
+            } else {
+                any
+            }
+        });
+        prop::collection::vec(hash, 0..600)
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_added_is_found_and_nothing_else(hashes in hashes(), absent in any::<u64>(), step in 1..200_usize) {
+            let mut index = Index::default();
+            for part in hashes.chunks(step) {
+                index.reserve(part.len(), |position| hashes[position]);
+                // Positions of one hash have different ids here.
+                prop_assert_eq!(index.extend(part, |_, _| false), Ok(()));
+            }
+            for is_finished in [false, true] {
+                if is_finished {
+                    index.finish(|position| hashes[position]);
+                    prop_assert!(index.bytes() <= hashes.len() * 8 + 64);
+                }
+                for (position, &hash) in hashes.iter().enumerate() {
+                    prop_assert_eq!(index.find(hash, |found| found == position), Some(position));
+                }
+                for hash in [absent, absent | 1 << 63, absent & 0xffff] {
+                    if !hashes.contains(&hash) {
+                        prop_assert_eq!(index.find(hash, |found| hashes[found] == hash), None);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn the_first_two_of_one_id_are_told(ids in prop::collection::vec(0..40_u8, 0..60)) {
+            let hashes: Vec<u64> = ids.iter().map(|&id| u64::from(id) << 60 | u64::from(id)).collect();
+            let mut first = HashMap::new();
+            let expected = ids.iter().enumerate().find_map(|(position, id)| match first.get(id) {
+                Some(&before) => Some((before, position)),
+                None => {
+                    first.insert(id, position);
+                    None
+                }
+            });
+            let mut index = Index::default();
+            index.reserve(hashes.len(), |position| hashes[position]);
+            prop_assert_eq!(index.extend(&hashes, |one, other| ids[one] == ids[other]), expected.map_or(Ok(()), Err));
+        }
+    }
+
+    #[test]
+    fn keys_differ_and_hashes_with_them() {
+        let (one, other) = (HashKey::random(), HashKey::random());
+        for id in [&b"1"[..], b"12345678", b"0123456789abcdef", &[b'a'; 100], &[b'a'; 1000]] {
+            assert_eq!(one.hash(id), one.clone().hash(id));
+            assert_ne!(one.hash(id), other.hash(id));
+        }
+    }
+
+    #[test]
+    fn ids_that_met_without_a_key_are_spread() {
+        // Multiples of what any table's length divides, the same in their lower half, and so on, are nothing to a key.
+        let key = HashKey::random();
+        let mut lowest = [0_u32; 256];
+        for number in 0..100_000_u64 {
+            let hash = key.hash(&(number << 20).to_le_bytes());
+            lowest[(hash >> 56) as usize] += 1;
+        }
+        // 390 each on average, with a deviation of 20.
+        assert!(lowest.iter().all(|count| (200..600).contains(count)), "{lowest:?}");
     }
 }

@@ -18,6 +18,7 @@ mod index;
 mod json;
 mod ndjson;
 mod pointer;
+mod record;
 mod scan;
 mod text;
 
