@@ -210,7 +210,13 @@ const PAGE: usize = 4096;
 fn seal(bytes: &[u8]) -> io::Result<Store> {
     use memmap2::MmapOptions;
     use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+    use rustix::process::{Resource, getrlimit};
 
+    // A file in memory is one: a write beyond the limit is a signal that ends the process (setrlimit(2)).
+    let limit = getrlimit(Resource::Fsize).current;
+    if limit.is_some_and(|limit| limit < bytes.len() as u64) {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
     let file = memfd_create("janus-body", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     let mut rest = bytes;
     while !rest.is_empty() {

@@ -8,6 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use clap_complete::Shell;
 
 use crate::config::{Config, ConfigError, SETTINGS, Setting, Sources, resolve};
+use crate::{exit, output};
 
 /// The version, with the git commit.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("JANUS_COMMIT"), ")");
@@ -23,7 +24,7 @@ Examples:
   janus health                                     ask the server of this configuration; exit code 0 or 1
 
 Exit codes: 0 success, 1 not healthy, 2 wrong command line, 65 bad data, 66 no such source, 69 port taken,
-78 bad configuration.";
+74 standard output takes nothing, 78 bad configuration.";
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +54,10 @@ pub struct Cli {
 impl Cli {
     /// Reads the process's command line. Ends the process to show help or the version, or if it is wrong (exit code 2).
     pub fn parse_or_exit() -> Self {
-        Self::from_matches(&command().get_matches())
+        match command().try_get_matches() {
+            Ok(matches) => Self::from_matches(&matches),
+            Err(shown) => std::process::exit(show(&shown)),
+        }
     }
 
     fn from_matches(root: &ArgMatches) -> Self {
@@ -109,9 +113,23 @@ impl Cli {
     }
 }
 
-/// Prints completions for a shell on standard output.
-pub fn print_completions(shell: Shell) {
-    clap_complete::generate(shell, &mut command(), "janus", &mut std::io::stdout());
+/// Shows help, the version, or what is wrong with the command line, and returns the exit code.
+fn show(shown: &clap::Error) -> i32 {
+    match output::taken(shown.print()) {
+        // What is wrong is told on standard error; the exit code says it too.
+        Err(error) if !shown.use_stderr() => {
+            output::complain(&error);
+            i32::from(exit::OUTPUT)
+        }
+        _ => shown.exit_code(),
+    }
+}
+
+/// Completions for a shell.
+pub fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command(), "janus", &mut script);
+    script
 }
 
 /// The whole command line, for parsing, help and completions.

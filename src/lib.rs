@@ -28,6 +28,7 @@ pub mod load;
 pub mod logging;
 pub mod memory;
 pub mod metrics;
+pub mod output;
 pub mod progress;
 pub mod reload;
 pub mod snapshot;

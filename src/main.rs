@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use janus::allocator::Allocator;
 use janus::cli::{self, Action, Cli};
-use janus::{app, check, exit, health, logging};
+use janus::{app, check, exit, health, logging, output};
 
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
+    output::survive_file_size_limit();
     let cli = Cli::parse_or_exit();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -19,8 +20,7 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), u8> {
     if let Action::Completions(shell) = cli.action {
-        cli::print_completions(shell);
-        return Ok(());
+        return print(&cli::completions(shell));
     }
     let config = cli.config().map_err(|error| fail(&error, error.exit_code()))?;
     let _log = logging::init(&config).map_err(|error| fail(&error, exit::UNAVAILABLE))?;
@@ -28,8 +28,7 @@ fn run(cli: Cli) -> Result<(), u8> {
         Action::Check => {
             let report = check::check(&app::source(&config), &app::loading(&config))
                 .map_err(|error| fail(&error, error.exit_code()))?;
-            print!("{report}");
-            Ok(())
+            print(report.as_bytes())
         }
         Action::Health { url } => {
             let address = config.admin_listen.unwrap_or(config.listen);
@@ -39,7 +38,11 @@ fn run(cli: Cli) -> Result<(), u8> {
     }
 }
 
+fn print(text: &[u8]) -> Result<(), u8> {
+    output::print(text).map_err(|error| fail(&error, exit::OUTPUT))
+}
+
 fn fail(error: &dyn std::fmt::Display, code: u8) -> u8 {
-    eprintln!("janus: {error}");
+    output::complain(error);
     code
 }
