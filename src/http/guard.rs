@@ -225,6 +225,10 @@ fn write_head(head: &Head<'_, '_>, after: State, out: &mut Vec<u8>) {
         out.extend_from_slice(field.value);
         out.extend_from_slice(b"\r\n");
     }
+    if !head.is_http_11 && head.method == "POST" {
+        // Without a length actix-http refuses it, with an empty 400 that nobody is told of.
+        out.extend_from_slice(b"content-length: 0\r\n");
+    }
     match after {
         State::Ended => out.extend_from_slice(b"connection: close\r\n"),
         _ if !head.is_http_11 => out.extend_from_slice(b"connection: keep-alive\r\n"),
