@@ -21,6 +21,7 @@ use crate::http::access_log::AccessLog;
 use crate::http::admin::Admin;
 use crate::http::answer::{Scope, Site};
 use crate::http::cors::Cors;
+use crate::http::proxies::TrustedProxies;
 use crate::http::record::HttpMetrics;
 use crate::http::server::{Listener, Serving, bind, start};
 use crate::http::token::TokenFile;
@@ -28,6 +29,7 @@ use crate::items::ParseOptions;
 use crate::ledger::Ledger;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::load::{LoadError, Loading};
+use crate::logging;
 use crate::metrics::{Recorder, Registry, process};
 use crate::reload::{Reloader, Trigger};
 use crate::snapshot::{Publisher, Settings, Snapshot};
@@ -137,14 +139,16 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     });
     spawn_reloader(reloader, config, sampler, events, triggers, triggered);
 
+    let proxies = TrustedProxies::new(config.trusted_proxies.clone());
     let serving = Serving {
         shutdown_timeout: config.shutdown_timeout,
         publisher,
         lifecycle: Arc::clone(&lifecycle),
         metrics: Arc::new(HttpMetrics::new(registry)),
-        access_log: config
-            .access_log
-            .then(|| Arc::new(AccessLog::new(config.trusted_proxies.clone()))),
+        access_log: config.access_log.then(|| {
+            let log = AccessLog::new(proxies.clone(), logging::flush_access_log);
+            Arc::new(log.excluding(config.access_log_exclude.clone()))
+        }),
         has_lane: config.lane,
         connections_max: make_room_for(config.max_connections),
         admin,
@@ -249,6 +253,9 @@ fn listen(config: &Config) -> Result<Vec<Listener>, Failure> {
         CorsOrigins::Any => Some(Cors::any(&config.cors_headers)),
         CorsOrigins::List(origins) => Some(Cors::listed(origins.iter().cloned(), &config.cors_headers)),
     };
+    let proxies = config
+        .proxy_protocol
+        .then(|| TrustedProxies::new(config.trusted_proxies.clone()));
     let bind = |name, setting, address, scope| {
         let socket = bind(address).map_err(|error| Failure::Bind {
             setting,
@@ -263,6 +270,8 @@ fn listen(config: &Config) -> Result<Vec<Listener>, Failure> {
                 has_token: config.admin_token_file.is_some(),
                 cors: cors.clone(),
                 base_path: config.base_path.as_str().into(),
+                // Nobody comes to the admin listener by a load balancer.
+                introduced_by: proxies.clone().filter(|_| scope != Scope::Admin),
             }),
         })
     };

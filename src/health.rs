@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
+use crate::http::proxies::TrustedProxies;
+
 /// Connecting, asking and answering may take this long each.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -42,12 +44,13 @@ pub fn url(address: SocketAddr) -> String {
     format!("http://{}/health", crate::app::reachable(address))
 }
 
-/// Asks `url`, and is content with 200.
+/// Asks `url`, and is content with 200. To a server that takes this machine for one of these `proxies` the connection is
+/// begun as theirs are, as one that asks for itself.
 ///
 /// # Errors
 ///
 /// If it is not a URL, nobody answers within seconds, or the answer is another.
-pub fn ask(url: &str) -> Result<(), HealthError> {
+pub fn ask(url: &str, proxies: Option<&TrustedProxies>) -> Result<(), HealthError> {
     let bad_url = || HealthError::Url { url: url.to_owned() };
     let rest = url.strip_prefix("http://").ok_or_else(bad_url)?;
     let (authority, path) = rest.find('/').map_or((rest, "/health"), |slash| rest.split_at(slash));
@@ -63,7 +66,7 @@ pub fn ask(url: &str) -> Result<(), HealthError> {
     } else {
         format!("{authority}:80")
     };
-    let status_line = exchange(&host_and_port, authority, path).map_err(|error| HealthError::Unreachable {
+    let status_line = exchange(&host_and_port, authority, path, proxies).map_err(|error| HealthError::Unreachable {
         url: url.to_owned(),
         error,
     })?;
@@ -77,10 +80,12 @@ pub fn ask(url: &str) -> Result<(), HealthError> {
     }
 }
 
-fn exchange(host_and_port: &str, authority: &str, path: &str) -> io::Result<String> {
+fn exchange(host_and_port: &str, authority: &str, path: &str, proxies: Option<&TrustedProxies>) -> io::Result<String> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in host_and_port.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, PATIENCE).and_then(|stream| request(stream, authority, path)) {
+        match TcpStream::connect_timeout(&address, PATIENCE)
+            .and_then(|stream| request(stream, authority, path, proxies))
+        {
             Ok(status_line) => return Ok(status_line),
             Err(error) => last = error,
         }
@@ -88,11 +93,18 @@ fn exchange(host_and_port: &str, authority: &str, path: &str) -> io::Result<Stri
     Err(last)
 }
 
-fn request(mut stream: TcpStream, authority: &str, path: &str) -> io::Result<String> {
+fn request(mut stream: TcpStream, authority: &str, path: &str, proxies: Option<&TrustedProxies>) -> io::Result<String> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     // In one write: a server may answer the first part that it sees.
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n").as_bytes())?;
+    let own = stream.local_addr()?.ip();
+    let header = match proxies {
+        Some(proxies) if proxies.trusts(own) => "PROXY UNKNOWN\r\n",
+        _ => "",
+    };
+    stream.write_all(
+        format!("{header}GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n").as_bytes(),
+    )?;
     let mut answer = Vec::new();
     stream.take(ANSWER_LENGTH_MAX).read_to_end(&mut answer)?;
     let line = answer.split(|&byte| byte == b'\r').next().unwrap_or_default();
@@ -121,15 +133,15 @@ mod tests {
 
     #[test]
     fn only_200_is_healthy() {
-        ask(&answering(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")).unwrap();
-        let error = ask(&answering(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")).unwrap_err();
+        ask(&answering(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"), None).unwrap();
+        let error = ask(&answering(b"HTTP/1.1 503 Service Unavailable\r\n\r\n"), None).unwrap_err();
         assert!(
             error
                 .to_string()
                 .ends_with("answers \"HTTP/1.1 503 Service Unavailable\""),
             "{error}"
         );
-        assert!(ask(&answering(b"")).is_err());
+        assert!(ask(&answering(b""), None).is_err());
     }
 
     #[test]
@@ -143,7 +155,7 @@ mod tests {
             "http://a b/",
             "http://u@h/",
         ] {
-            assert!(matches!(ask(url), Err(HealthError::Url { .. })), "{url}");
+            assert!(matches!(ask(url, None), Err(HealthError::Url { .. })), "{url}");
         }
     }
 
@@ -152,7 +164,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = url(listener.local_addr().unwrap());
         drop(listener);
-        assert!(matches!(ask(&url), Err(HealthError::Unreachable { .. })));
+        assert!(matches!(ask(&url, None), Err(HealthError::Unreachable { .. })));
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! The log: one event a line on standard error, as text or as JSON.
 //!
-//! Who logs waits until its line is written, but for the access log: a request waits for nobody who reads.
+//! Who logs waits until its line is written, but for the access log: a request waits for nobody who reads, and its line is
+//! handed over once its answer is sent. A panic is an event too.
 
 mod queue;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{IsTerminal, Stderr, stderr};
+use std::thread;
 use std::time::Duration;
 
 use tracing::Metadata;
@@ -56,6 +59,11 @@ impl MakeWriter<'_> for Lines {
     }
 }
 
+/// Has the lines of the access log written that this thread has logged.
+pub fn flush_access_log() {
+    queue::hand_over();
+}
+
 /// Sends events to standard error from now on.
 ///
 /// # Errors
@@ -83,6 +91,7 @@ pub fn init(config: &Config) -> std::io::Result<Log> {
         None
     };
     let lines = fmt::layer().with_writer(Lines { access: access.clone() });
+    log_panics();
     // A subscriber that is there already is a test's.
     let _ = match config.log_format {
         LogFormat::Json => tracing_subscriber::registry()
@@ -95,4 +104,23 @@ pub fn init(config: &Config) -> std::io::Result<Log> {
         }
     };
     Ok(Log { access })
+}
+
+/// Has a panic logged like any other event, instead of as lines of a form of its own, which nobody who collects lines of
+/// JSON could read.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let payload = panic.payload_as_str().unwrap_or("a value that is no text");
+        let backtrace = Backtrace::capture();
+        let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+        tracing::error!(
+            target: "janus::panic",
+            place = panic.location().map(tracing::field::display),
+            thread = thread::current().name(),
+            backtrace,
+            "panicked: {payload}"
+        );
+        // It may end the process before this thread is through.
+        flush_access_log();
+    }));
 }

@@ -32,7 +32,9 @@ fn run(cli: Cli) -> Result<(), u8> {
         }
         Action::Health { url } => {
             let address = config.admin_listen.unwrap_or(config.listen);
-            health::ask(&url.unwrap_or_else(|| health::url(address))).map_err(|error| fail(&error, exit::UNHEALTHY))
+            let proxies = config.introducing_proxies().filter(|_| config.admin_listen.is_none());
+            health::ask(&url.unwrap_or_else(|| health::url(address)), proxies.as_ref())
+                .map_err(|error| fail(&error, exit::UNHEALTHY))
         }
         Action::Serve | Action::Completions(_) => app::serve(&config).map_err(|error| fail(&error, error.exit_code())),
     }

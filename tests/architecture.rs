@@ -37,6 +37,8 @@ const PURE: &[&str] = &[
     "http/route.rs",
     "http/negotiate.rs",
     "http/range.rs",
+    "http/proxies.rs",
+    "http/proxy_header.rs",
     "http/answer.rs",
     "http/reply.rs",
     "http/problem.rs",

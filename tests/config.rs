@@ -112,6 +112,10 @@ fn a_bad_value_is_named_with_its_flag_variable_and_origin() {
         ("max-data-bytes", "64Mib"),
         ("cors-origin", "https://a.example/"),
         ("trusted-proxies", "10.0.0.0/99"),
+        ("base-path", "//evil.example"),
+        ("cors-headers", "a b"),
+        ("access-log-exclude", "/nowhere"),
+        ("proxy-protocol", "yes"),
         ("log-level", "loud"),
         ("log-format", "xml"),
         ("cache-control", ""),
@@ -282,6 +286,13 @@ fn contradictions_are_refused() {
         &["--admin-listen", "main address"],
     );
     check_refused(&[("watch", "true")], &[], None, 2, &["--watch"]);
+    check_refused(
+        &[("proxy-protocol", "true")],
+        &[],
+        None,
+        2,
+        &["--proxy-protocol", "--trusted-proxies"],
+    );
     check_refused(
         &[("data", "-"), ("poll-interval", "1s")],
         &[],

@@ -83,7 +83,18 @@ fn the_document_lists_what_a_scrape_shows() {
         .map(|id| format!("{{\"id\":{id},\"name\":\"Item number {id}\"}}"))
         .collect();
     std::fs::write(&path, format!("[{}]", items.join(","))).unwrap();
-    let mut server = Server::of_file(&path, &["--hardware", "simulated"]);
+    let proxy = "127.0.0.9";
+    let arguments = [
+        "--hardware",
+        "simulated",
+        "--proxy-protocol",
+        "--trusted-proxies",
+        proxy,
+    ];
+    let mut server = Server::of_file(&path, &arguments);
+    let mut unintroduced = Client::connect_from(proxy, server.address);
+    unintroduced.send(b"GET / HTTP/1.1\r\n");
+    assert!(unintroduced.is_closed());
     for path in [
         "/",
         "/items",

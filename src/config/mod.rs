@@ -17,6 +17,7 @@ pub use resolve::{ConfigError, Sources, resolve};
 pub use settings::{SETTINGS, Setting, markdown};
 
 use crate::hardware::HardwareConfig;
+use crate::http::proxies::TrustedProxies;
 use crate::items::{Format, Pointer};
 use crate::snapshot::Coding;
 use crate::source::Location;
@@ -68,7 +69,11 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// Whether requests are logged.
     pub access_log: bool,
-    /// Networks whose `X-Forwarded-For` and `X-Request-Id` are believed.
+    /// Templates of the routes whose requests are not logged.
+    pub access_log_exclude: Vec<&'static str>,
+    /// Whether trusted proxies begin their connections to the main listener with the PROXY protocol.
+    pub proxy_protocol: bool,
+    /// Networks whose `X-Forwarded-For`, `X-Request-Id` and PROXY protocol are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The least level that is logged.
     pub log_level: LogLevel,
@@ -76,6 +81,14 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Whether plain requests are answered in the lane.
     pub lane: bool,
+}
+
+impl Config {
+    /// The proxies that begin their connections to the main listener with the PROXY protocol, if any do.
+    pub fn introducing_proxies(&self) -> Option<TrustedProxies> {
+        self.proxy_protocol
+            .then(|| TrustedProxies::new(self.trusted_proxies.clone()))
+    }
 }
 
 /// Whose scripts may read the answers.

@@ -312,6 +312,8 @@ impl Resolver {
         let drain_delay = self.get("drain-delay", value::duration);
         let shutdown_timeout = self.get("shutdown-timeout", value::duration);
         let access_log = self.get("access-log", value::boolean);
+        let access_log_exclude = self.get("access-log-exclude", value::routes);
+        let proxy_protocol = self.get("proxy-protocol", value::boolean);
         let trusted_proxies = self.get("trusted-proxies", value::networks);
         let log_level = self.get("log-level", value::log_level);
         let log_format = self.optional("log-format", value::log_format);
@@ -347,6 +349,8 @@ impl Resolver {
             drain_delay: drain_delay?,
             shutdown_timeout: shutdown_timeout?,
             access_log: access_log?,
+            access_log_exclude: access_log_exclude?,
+            proxy_protocol: proxy_protocol?,
             trusted_proxies: trusted_proxies?,
             log_level: log_level?,
             log_format: log_format?.unwrap_or_else(default_log_format),
@@ -377,6 +381,12 @@ impl Resolver {
     fn contradictions(&mut self, config: &Config) {
         if config.admin_listen == Some(config.listen) && config.listen.port() != 0 {
             self.refuse("admin-listen", "is the main address too");
+        }
+        if config.proxy_protocol && config.trusted_proxies.is_empty() {
+            self.refuse(
+                "proxy-protocol",
+                "cannot be: anybody could name any client. --trusted-proxies says from which networks it is believed",
+            );
         }
         let is_file = matches!(config.data, Location::File(_));
         if config.watch && self.is_asked_for("watch") && !is_file {

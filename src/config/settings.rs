@@ -129,6 +129,11 @@ pub const SETTINGS: &[Setting] = &[
         "no-lane",
         "Serve everything by the general HTTP stack: slower, and otherwise the same",
     ),
+    switch(
+        "Network",
+        "proxy-protocol",
+        "Have the proxies of --trusted-proxies begin each connection to the main address with the PROXY protocol, version 1 or 2",
+    ),
     setting(
         "Network",
         "max-connections",
@@ -242,10 +247,17 @@ pub const SETTINGS: &[Setting] = &[
     switch("Log", "access-log", "Log each request"),
     setting(
         "Log",
+        "access-log-exclude",
+        "LIST",
+        "",
+        "Routes whose requests are not logged unless they fail, as /livez,/metrics; probes stands for /health, /livez and /readyz, scrapes for /metrics",
+    ),
+    setting(
+        "Log",
         "trusted-proxies",
         "LIST",
         "",
-        "Networks whose X-Forwarded-For and X-Request-Id are believed, as 10.0.0.0/8",
+        "Networks whose X-Forwarded-For, X-Request-Id and PROXY protocol are believed, as 10.0.0.0/8",
     ),
 ];
 

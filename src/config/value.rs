@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::{CorsOrigins, LogFormat, LogLevel};
 use crate::hardware::{DeviceLabel, Mode};
+use crate::http::route::Route;
 use crate::snapshot::Coding;
 
 /// What was expected instead, as the end of a sentence: "... is not {this}".
@@ -176,6 +177,30 @@ pub(super) fn base_path(text: &str) -> Result<String, Expected> {
     }
 }
 
+/// Templates of routes, each once.
+pub(super) fn routes(text: &str) -> Result<Vec<&'static str>, Expected> {
+    let mut routes = Vec::new();
+    for element in elements(text) {
+        let meant = match element {
+            "probes" => &["/health", "/livez", "/readyz"][..],
+            "scrapes" => &["/metrics"][..],
+            other => match Route::TEMPLATES.iter().position(|template| *template == other) {
+                Some(place) => &Route::TEMPLATES[place..=place],
+                None => {
+                    return Err(format!(
+                        "a list of probes, scrapes and routes ({})",
+                        Route::TEMPLATES.join(", ")
+                    ));
+                }
+            },
+        };
+        routes.extend(meant);
+    }
+    routes.sort_unstable();
+    routes.dedup();
+    Ok(routes)
+}
+
 pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, Expected> {
     let network = |text: &str| {
         text.parse()
@@ -302,6 +327,15 @@ mod tests {
         for text in ["a b", "a:", "*,a", "é"] {
             assert!(field_names(text).is_err(), "{text}");
         }
+        assert_eq!(
+            routes("scrapes, /livez,probes"),
+            Ok(vec!["/health", "/livez", "/metrics", "/readyz"])
+        );
+        assert_eq!(
+            routes("/items/{id},/-/snapshot"),
+            Ok(vec!["/-/snapshot", "/items/{id}"])
+        );
+        assert!(routes("/nowhere").is_err() && routes("probes,items").is_err());
         assert_eq!(networks("10.0.0.0/8,127.0.0.1").map(|all| all.len()), Ok(2));
         assert!(networks("10.0.0.0/33").is_err());
         assert!(header_value("a\r\nb").is_err() && header_value(" ").is_err() && header_value("é").is_err());

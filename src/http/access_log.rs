@@ -3,21 +3,32 @@
 //! What a client says of itself (`X-Forwarded-For`, `X-Request-Id`) is believed only from trusted proxies.
 
 use std::collections::hash_map::RandomState;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ipnet::IpNet;
+use super::proxies::TrustedProxies;
 
 /// Writes the access log.
-#[derive(Debug)]
 pub struct AccessLog {
-    trusted: Vec<IpNet>,
+    proxies: TrustedProxies,
+    /// Templates of the routes whose requests are passed over.
+    excluded: Vec<&'static str>,
     /// Random, so that the ids of two processes do not meet.
     id_prefix: u32,
     id_next: AtomicU64,
+    /// Has the lines written that this thread has logged.
+    flush: fn(),
+}
+
+impl fmt::Debug for AccessLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessLog")
+            .field("excluded", &self.excluded)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Who asked, and as what the request is known.
@@ -38,12 +49,40 @@ pub enum RequestId<'r> {
     Made(u32, u64),
 }
 
-impl fmt::Display for RequestId<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl RequestId<'_> {
+    /// Calls `with` with the id as text.
+    fn with_text<T>(&self, with: impl FnOnce(&str) -> T) -> T {
         match self {
-            Self::Given(id) => f.write_str(id),
-            Self::Made(prefix, number) => write!(f, "{prefix:08x}-{number:x}"),
+            Self::Given(id) => with(id),
+            Self::Made(prefix, number) => {
+                let mut text = Text::default();
+                write!(text, "{prefix:08x}-{number:x}").expect("there is room for it");
+                with(text.as_str())
+            }
         }
+    }
+}
+
+/// Short text that is not allocated: an id that is made here.
+#[derive(Default)]
+struct Text {
+    bytes: [u8; 32],
+    length: usize,
+}
+
+impl Text {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).expect("text was written")
+    }
+}
+
+impl fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        let room = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
     }
 }
 
@@ -65,67 +104,61 @@ pub struct Record<'r> {
 }
 
 impl AccessLog {
-    /// `trusted` are the networks of the proxies that may name the client.
-    pub fn new(trusted: Vec<IpNet>) -> Self {
+    /// `proxies` may name the client. `flush` has the lines written that the thread has logged which calls it.
+    pub fn new(proxies: TrustedProxies, flush: fn()) -> Self {
         // The standard library's hasher keys are its one source of random bits.
         Self {
-            trusted,
+            proxies,
+            excluded: Vec::new(),
             id_prefix: RandomState::new().hash_one(0) as u32,
             id_next: AtomicU64::new(0),
+            flush,
         }
     }
 
+    /// Passes over requests for routes of these templates, as long as they are answered as they should be.
+    pub fn excluding(self, excluded: Vec<&'static str>) -> Self {
+        Self { excluded, ..self }
+    }
+
     /// Tells who asked, from the peer's address and what it says.
-    ///
-    /// Of `X-Forwarded-For` the last address that is not a trusted proxy's is the client: everything to its left was
-    /// written by whoever that is.
     pub fn caller<'r>(
         &self,
         peer: Option<IpAddr>,
         forwarded_for: impl DoubleEndedIterator<Item = &'r str>,
         request_id: Option<&'r str>,
     ) -> Caller<'r> {
-        let peer = peer.map(|address| address.to_canonical());
-        if !peer.is_some_and(|address| self.trusts(address)) {
-            return Caller {
-                client: peer,
-                request_id: self.make_id(),
-            };
-        }
-        let mut client = peer;
-        for address in forwarded_for.rev().flat_map(|line| line.rsplit(',')) {
-            let Ok(address) = address.trim().parse::<IpAddr>() else {
-                break;
-            };
-            client = Some(address.to_canonical());
-            if !self.trusts(address.to_canonical()) {
-                break;
-            }
-        }
-        let given =
-            request_id.filter(|id| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()));
+        let is_usable = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_believed = peer.is_some_and(|peer| self.proxies.trusts(peer));
+        let given = request_id.filter(|id| is_believed && is_usable(id));
         Caller {
-            client,
+            client: self.proxies.client(peer, forwarded_for),
             request_id: given.map_or_else(|| self.make_id(), RequestId::Given),
         }
     }
 
-    /// Writes one line.
+    /// Logs a request. Its line is written when this thread [flushes](AccessLog::flush), or has logged many.
     pub fn write(&self, record: &Record<'_>) {
-        tracing::info!(
-            target: "janus::access",
-            method = record.method,
-            route = record.route,
-            status = record.status,
-            bytes = record.bytes,
-            microseconds = record.took.as_micros() as u64,
-            client = record.caller.client.map(tracing::field::display),
-            request_id = %record.caller.request_id,
-        );
+        if record.status < 400 && self.excluded.contains(&record.route) {
+            return;
+        }
+        record.caller.request_id.with_text(|request_id| {
+            tracing::info!(
+                target: "janus::access",
+                method = record.method,
+                route = record.route,
+                status = record.status,
+                bytes = record.bytes,
+                microseconds = record.took.as_micros() as u64,
+                client = record.caller.client.map(tracing::field::display),
+                request_id,
+            );
+        });
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
-        self.trusted.iter().any(|network| network.contains(&address))
+    /// Has what this thread has logged written. To be called when the answers have been sent: it may cost a system call.
+    pub fn flush(&self) {
+        (self.flush)();
     }
 
     fn make_id(&self) -> RequestId<'static> {
@@ -138,40 +171,27 @@ impl AccessLog {
 mod tests {
     use super::*;
 
-    #[track_caller]
-    fn check(peer: &str, forwarded_for: &[&str], client: &str) {
-        let log = AccessLog::new(vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
-        let caller = log.caller(Some(peer.parse().unwrap()), forwarded_for.iter().copied(), None);
-        assert_eq!(caller.client, Some(client.parse().unwrap()), "{peer} {forwarded_for:?}");
-    }
-
-    #[test]
-    fn the_client_is_the_last_address_that_no_trusted_proxy_wrote_for_itself() {
-        check("192.0.2.1", &["198.51.100.7"], "192.0.2.1");
-        check("10.0.0.1", &[], "10.0.0.1");
-        check("10.0.0.1", &["198.51.100.7"], "198.51.100.7");
-        check("10.0.0.1", &["6.6.6.6, 198.51.100.7"], "198.51.100.7");
-        check("10.0.0.1", &["6.6.6.6, 198.51.100.7, 10.0.0.2"], "198.51.100.7");
-        check("10.0.0.1", &["6.6.6.6", "198.51.100.7, 10.0.0.2"], "198.51.100.7");
-        check("10.0.0.1", &["garbage, 10.0.0.3"], "10.0.0.3");
-        check("::ffff:10.0.0.1", &["198.51.100.7"], "198.51.100.7");
-        check("fd00::1", &["2001:db8::7"], "2001:db8::7");
-    }
-
     #[test]
     fn ids_are_believed_from_trusted_proxies_only() {
-        let log = AccessLog::new(vec!["127.0.0.0/8".parse().unwrap()]);
+        let proxies = TrustedProxies::new(vec!["127.0.0.0/8".parse().unwrap()]);
+        let log = AccessLog::new(proxies, || ());
         let id = |peer: &str, id| {
-            log.caller(Some(peer.parse().unwrap()), [].into_iter(), id)
-                .request_id
-                .to_string()
+            let caller = log.caller(Some(peer.parse().unwrap()), [].into_iter(), id);
+            caller.request_id.with_text(str::to_owned)
         };
         assert_eq!(id("127.0.0.1", Some("abc-1")), "abc-1");
+        assert_eq!(id("::ffff:127.0.0.1", Some("abc-1")), "abc-1");
         assert_ne!(id("192.0.2.1", Some("abc-1")), "abc-1");
         let long = "a".repeat(129);
         for bad in ["", "a b", "a\nb", &long] {
             assert_ne!(id("127.0.0.1", Some(bad)), bad);
         }
         assert_ne!(id("127.0.0.1", None), id("127.0.0.1", None));
+    }
+
+    #[test]
+    fn the_longest_id_that_is_made_has_room() {
+        let longest = RequestId::Made(u32::MAX, u64::MAX).with_text(str::to_owned);
+        assert_eq!(longest, "ffffffff-ffffffffffffffff");
     }
 }

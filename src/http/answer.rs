@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use super::cors::Cors;
 use super::negotiate::{accepts_identity, choose, if_match_passes, if_none_match_hits, if_range_passes};
 use super::problem::{ALLOW, ALLOW_POST, Problem};
+use super::proxies::TrustedProxies;
 use super::range::{Asked, asked};
 use super::reply::Reply;
 use super::request::{Method, RequestHead};
@@ -24,7 +25,7 @@ pub enum Scope {
     Admin,
 }
 
-/// What a listener's answers depend on besides request and data.
+/// What a listener serves, and to whom: what its answers depend on besides request and data.
 #[derive(Clone, Debug, Default)]
 pub struct Site {
     /// Which targets are served.
@@ -35,6 +36,8 @@ pub struct Site {
     pub cors: Option<Cors>,
     /// The path that all routes are below: empty, or a slash and more, without a slash at its end.
     pub base_path: Box<str>,
+    /// Whose connections begin with the PROXY protocol, if anybody's do.
+    pub introduced_by: Option<TrustedProxies>,
 }
 
 /// What a request is answered with.

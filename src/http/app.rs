@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -102,6 +103,12 @@ pub async fn handle(request: HttpRequest, worker: web::Data<Rc<Worker>>, unread:
     shared.metrics.record(&answered);
     if let Some(log) = &shared.access_log {
         log_access(log, &request, &answered);
+        let log = Arc::clone(log);
+        // When the connection's task has had its turn, and has sent what there is.
+        tokio::task::spawn_local(async move {
+            tokio::task::yield_now().await;
+            log.flush();
+        });
     }
     response
 }

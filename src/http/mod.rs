@@ -4,7 +4,7 @@
 //! plain requests straight from a connection's bytes; the actix-web application ([`app`]), behind the [`guard`], all
 //! others. [`connection`] leads a connection through both. HTTP/2 is read by [`h2`], and answered by the same.
 //!
-//! [`framing`], [`host`], [`request`], [`route`], [`negotiate`], [`range`], [`answer`], [`reply`] and [`problem`] are pure: they
+//! [`framing`], [`host`], [`request`], [`route`], [`negotiate`], [`range`], [`proxy_header`], [`answer`], [`reply`] and [`problem`] are pure: they
 //! name no framework and do no input or output.
 
 pub mod access_log;
@@ -18,9 +18,12 @@ pub mod framing;
 pub mod guard;
 pub mod h2;
 pub mod host;
+pub mod introduction;
 pub mod lane;
 pub mod negotiate;
 pub mod problem;
+pub mod proxies;
+pub mod proxy_header;
 pub mod range;
 pub mod record;
 pub mod reply;

@@ -84,6 +84,11 @@ impl HttpMetrics {
             "Requests whose answer has not been written yet.",
             None,
         );
+        registry.describe(
+            "janus_proxy_headers_refused_total",
+            "Connections of trusted proxies that were closed because they did not begin with the PROXY protocol.",
+            None,
+        );
         let gauge = |name| {
             registry
                 .gauge(name, &[])
@@ -116,6 +121,14 @@ impl HttpMetrics {
         let levels = Arc::new(Levels::default());
         self.levels.lock().push(Arc::clone(&levels));
         WorkerLevels(levels)
+    }
+
+    /// Counts a connection of a trusted proxy that did not begin as it should.
+    pub fn introduction_refused(&self, reason: &'static str) {
+        let refused = self
+            .registry
+            .counter("janus_proxy_headers_refused_total", &[("reason", reason)]);
+        refused.expect("the set of labels is closed").increment(1);
     }
 
     /// Records an answer.

@@ -13,6 +13,8 @@ use slab::Slab;
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
+    /// The rest of a header of the PROXY protocol.
+    Introduction,
     /// The next request, or the first.
     Request,
     /// The rest of a request's head.
@@ -27,6 +29,7 @@ impl Wait {
     /// How long it may take, in seconds.
     pub const fn seconds_max(self) -> u32 {
         match self {
+            Self::Introduction => 5,
             Self::Request => 75,
             Self::Head => 5,
             Self::Write => 30,

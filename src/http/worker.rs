@@ -109,6 +109,10 @@ async fn tick(worker: Weak<Worker>) {
         let Some(worker) = worker.upgrade() else { return };
         worker.date.set(date_line(SystemTime::now()));
         worker.timers.tick((now - started).as_secs() as u32);
+        // Whatever logged a request and did not say that its answer is sent.
+        if let Some(log) = &worker.shared.access_log {
+            log.flush();
+        }
         // A reader keeps alive what it read last.
         worker.reader.borrow_mut().read();
     }

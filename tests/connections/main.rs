@@ -2,5 +2,6 @@
 
 mod faces;
 mod http2;
+mod introductions;
 mod limits;
 mod memory;

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
@@ -10,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_service::ServiceFactory;
+use janus::http::access_log::AccessLog;
 use janus::http::answer::Site;
 use janus::http::app::application;
 use janus::http::connection::serve;
@@ -72,14 +74,28 @@ pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
 
 impl Server {
     pub(crate) fn new(face: Face) -> Self {
+        Self::of_site(face, Site::default())
+    }
+
+    /// Which serves this.
+    pub(crate) fn of_site(face: Face, site: Site) -> Self {
+        Self::make(face, site, None)
+    }
+
+    /// Which logs its requests.
+    pub(crate) fn with_log(face: Face, log: AccessLog) -> Self {
+        Self::make(face, Site::default(), Some(Arc::new(log)))
+    }
+
+    fn make(face: Face, site: Site, access_log: Option<Arc<AccessLog>>) -> Self {
         let lifecycle = Arc::new(Lifecycle::default());
         let metrics = Arc::new(HttpMetrics::new(Arc::new(Registry::new())));
         let worker = Worker::start(Shared {
-            site: Arc::new(Site::default()),
+            site: Arc::new(site),
             publisher: Publisher::new(SNAPSHOT.clone()),
             lifecycle: Arc::clone(&lifecycle),
             metrics: Arc::clone(&metrics),
-            access_log: None,
+            access_log,
             admin: None,
             has_lane: face == Face::Lane,
         });
@@ -97,9 +113,18 @@ impl Server {
         client
     }
 
+    /// As `connect`, from this address.
+    pub(crate) async fn connect_from(&self, peer: &str, capacity: usize) -> Client {
+        let peer = peer.parse().expect("an address");
+        let (reading, writing) = tokio::io::split(self.open_from(Some(peer), capacity).await);
+        let received = Rc::default();
+        tokio::task::spawn_local(take(reading, Rc::clone(&received)));
+        Client { writing, received }
+    }
+
     /// As `connect`, for a client that reads nothing until it is told to.
     pub(crate) async fn connect_slow(&self, capacity: usize) -> (ReadHalf<DuplexStream>, Client) {
-        let client = self.open(capacity).await;
+        let client = self.open_from(None, capacity).await;
         let (reading, writing) = tokio::io::split(client);
         let received = Rc::default();
         (reading, Client { writing, received })
@@ -107,11 +132,15 @@ impl Server {
 
     /// As `connect`, with both directions in one.
     pub(crate) async fn open(&self, capacity: usize) -> DuplexStream {
+        self.open_from(None, capacity).await
+    }
+
+    async fn open_from(&self, peer: Option<SocketAddr>, capacity: usize) -> DuplexStream {
         let (client, stream) = tokio::io::duplex(capacity);
         let application = application(&self.worker).new_service(()).await;
         let application = Rc::new(application.unwrap_or_else(|()| unreachable!("it needs nothing")));
         let worker = Rc::clone(&self.worker);
-        tokio::task::spawn_local(serve(Pipe(stream), worker, application));
+        tokio::task::spawn_local(serve(Pipe(stream, peer), worker, application));
         client
     }
 
@@ -123,10 +152,14 @@ impl Server {
     }
 }
 
-/// The server's end of a connection in memory.
-struct Pipe(DuplexStream);
+/// The server's end of a connection in memory, and who is said to be at the other one.
+struct Pipe(DuplexStream, Option<SocketAddr>);
 
-impl Transport for Pipe {}
+impl Transport for Pipe {
+    fn peer(&self) -> Option<SocketAddr> {
+        self.1
+    }
+}
 
 impl AsyncRead for Pipe {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

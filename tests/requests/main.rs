@@ -3,7 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access_log;
 mod base_path;
+mod proxy_protocol;
 mod ranges;
 mod targets;
 

@@ -80,8 +80,7 @@ impl Server {
         )
     }
 
-    /// Starts a whole command line that writes its log as JSON.
-    pub fn spawn(command: &mut Command) -> Self {
+    fn launch(command: &mut Command) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -98,13 +97,31 @@ impl Server {
             }
         });
         let unbound = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Self {
+        Self {
             child,
             log,
             seen: VecDeque::new(),
             address: unbound,
             admin_address: None,
-        };
+        }
+    }
+
+    /// Starts a whole command line that writes its log as text, and waits until it is ready.
+    pub fn spawn_text(command: &mut Command) -> Self {
+        let mut server = Self::launch(command);
+        let line = server.wait_for(" listening ");
+        let address = line.split(' ').find_map(|word| word.strip_prefix("address="));
+        server.address = address
+            .expect("the line names the address")
+            .parse()
+            .expect("an address");
+        server.wait_for(" ready ");
+        server
+    }
+
+    /// Starts a whole command line that writes its log as JSON.
+    pub fn spawn(command: &mut Command) -> Self {
+        let mut server = Self::launch(command);
         let line = server.wait_for("\"message\":\"listening\"");
         let fields: serde_json::Value = serde_json::from_str(&line).expect("a log line is JSON");
         let address = |name: &str| {
@@ -252,7 +269,23 @@ impl Response {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the server accepts");
+        Self::of(TcpStream::connect(address).expect("the server accepts"))
+    }
+
+    /// From another address of this machine.
+    pub fn connect_from(address: &str, to: SocketAddr) -> Self {
+        use socket2::{Domain, Socket, Type};
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let from: std::net::IpAddr = address.parse().expect("an address");
+        socket
+            .bind(&SocketAddr::new(from, 0).into())
+            .expect("it is of this machine");
+        socket.connect(&to.into()).expect("the server accepts");
+        Self::of(socket.into())
+    }
+
+    /// On a connection that is there.
+    pub fn of(stream: TcpStream) -> Self {
         stream
             .set_read_timeout(Some(PATIENCE))
             .expect("a socket takes a timeout");

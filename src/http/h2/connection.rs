@@ -206,6 +206,9 @@ impl<S: Transport> Connection<S> {
             }
         }
         self.io.borrow_mut().compact();
+        if let Some(log) = &self.worker.shared.access_log {
+            log.flush();
+        }
         self.wait(context)
     }
 

@@ -77,6 +77,12 @@ impl<S: Transport> Lane<S> {
         }
     }
 
+    /// With bytes that have been read of it already, no more than one read takes.
+    pub fn with_input(self, input: Vec<u8>) -> Self {
+        let next = if input.is_empty() { Next::Read } else { Next::GoOn };
+        Self { next, input, ..self }
+    }
+
     /// Serves the connection until its time here ends.
     pub async fn serve(mut self) -> Ended<S> {
         // A connection that fails has nobody left to be told.
@@ -149,6 +155,9 @@ impl<S: Transport> Lane<S> {
             self.input = input[consumed..].to_vec();
         }
         let sent = poll_send(&mut self.stream, &self.timer, &mut scratch.answers.output, context);
+        if let Some(log) = &worker.shared.access_log {
+            log.flush();
+        }
         if !scratch.answers.output.is_empty() {
             // What was not sent is this connection's, also where it cannot be sent any more: the scratch is the next one's.
             self.unsent = Some(Box::new(Unsent {
