@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use janus::items::{Format, ParseOptions, parse};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: janus::allocator::Allocator = janus::allocator::Allocator;
 
 /// Small items, one a line, made while they are read, so that no source is in memory.
 struct Items {
@@ -56,6 +56,7 @@ fn main() {
         };
         let collection = parse(Format::Ndjson, items, &options).expect("the items are good");
         assert_eq!(collection.len(), count);
+        janus::allocator::give_back();
         let data = collection.arena().len() as u64;
         let an_item = |bytes: u64| bytes as f64 / count as f64;
         let over = an_item(options.ledger.total() - data);

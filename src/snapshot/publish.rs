@@ -144,3 +144,133 @@ impl std::ops::Deref for SharedRef {
         &self.0.current
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::items::{Format, ParseOptions, parse};
+    use crate::snapshot::{Coding, Settings, compile};
+
+    fn settings() -> Settings {
+        Settings {
+            codings: vec![Coding::Gzip],
+            cache_control: "no-cache".to_owned(),
+            version: "0",
+            is_sample: false,
+            base_path: String::new(),
+        }
+    }
+
+    /// A snapshot of about `length` bytes; from 128 KiB on it has no codings yet.
+    fn snapshot(ledger: &Ledger, mark: &str, length: usize) -> Snapshot {
+        let options = ParseOptions {
+            ledger: ledger.clone(),
+            ..ParseOptions::default()
+        };
+        let line = |id: usize| format!("{{\"id\":{id},\"text\":\"{}\"}}\n", mark.repeat(1000));
+        let text: String = (0..length / 1000).map(line).collect();
+        let items = parse(Format::Ndjson, text.as_bytes(), &options).expect("good items");
+        compile(items, &settings())
+    }
+
+    fn accounts(publisher: &Publisher) -> [u64; 4] {
+        Account::ALL.map(|account| publisher.ledger().bytes(account))
+    }
+
+    fn publisher() -> Publisher {
+        Publisher::with_ledger(Snapshot::pending(&settings()), Ledger::default())
+    }
+
+    #[test]
+    fn what_is_published_is_current_then_retired_then_gone() {
+        for length in [20_000, 500_000] {
+            let publisher = publisher();
+            let first = snapshot(publisher.ledger(), "a", length);
+            let held = publisher.ledger().total();
+            assert_eq!(accounts(&publisher), [held, 0, 0, 0]);
+            assert!(held as usize > length);
+            publisher.publish(first);
+            assert_eq!(accounts(&publisher), [0, held, 0, 0]);
+            let mut reader = publisher.reader();
+            let body = reader.read().collection().unwrap().identity().body().slice(10..20);
+            let arena = body.entry().unwrap().bytes();
+
+            publisher.publish(snapshot(publisher.ledger(), "b", length));
+            assert_eq!(accounts(&publisher), [0, held, held, 0]);
+            assert!(publisher.reap(), "it is read still");
+            assert_eq!(accounts(&publisher), [0, held, held, 0]);
+            reader.read();
+            assert!(publisher.reap(), "an answer has it still");
+            assert_eq!(accounts(&publisher), [0, held, 0, arena]);
+            assert!(body.is_retired());
+            drop(body);
+            assert!(!publisher.reap());
+            assert_eq!(accounts(&publisher), [0, held, 0, 0]);
+        }
+    }
+
+    #[test]
+    fn what_two_snapshots_share_counts_once() {
+        let publisher = publisher();
+        publisher.publish(snapshot(publisher.ledger(), "a", 500_000));
+        let plain = publisher.ledger().total();
+        let current = publisher.current();
+        let encoded = current.encoded(&settings(), || u64::MAX, || {});
+        let codings = publisher.ledger().bytes(Account::Building);
+        assert!(codings > 0);
+        let mut reader = publisher.reader();
+        reader.read();
+        assert!(publisher.replace(&current, encoded));
+        drop(current);
+        // The header blocks of items are made anew, and the first ones are still read.
+        let [building, current, retired, half_sent] = accounts(&publisher);
+        assert_eq!((building, half_sent), (0, 0));
+        assert_eq!(current + retired, plain + codings);
+        reader.read();
+        assert!(!publisher.reap());
+        assert_eq!(accounts(&publisher), [0, current, 0, 0]);
+    }
+
+    #[test]
+    fn codings_that_come_too_late_are_reaped() {
+        let publisher = publisher();
+        publisher.publish(snapshot(publisher.ledger(), "a", 500_000));
+        let old = publisher.current();
+        let encoded = old.encoded(&settings(), || u64::MAX, || {});
+        publisher.publish(snapshot(publisher.ledger(), "b", 300_000));
+        let current = publisher.ledger().bytes(Account::Current);
+        assert!(!publisher.replace(&old, encoded));
+        let [building, _, retired, half_sent] = accounts(&publisher);
+        assert_eq!((building, half_sent), (0, 0));
+        assert_eq!(current + retired, publisher.ledger().total());
+        drop(old);
+        assert!(!publisher.reap());
+        assert_eq!(accounts(&publisher), [0, current, 0, 0]);
+    }
+
+    #[test]
+    fn nobody_but_the_one_who_reaps_frees_what_was_published() {
+        let publisher = publisher();
+        let _reaping = publisher.ledger().reaping();
+        publisher.publish(snapshot(publisher.ledger(), "a", 500_000));
+        let all = |publisher: &Publisher| publisher.ledger().total();
+        let before = all(&publisher);
+        let elsewhere = publisher.clone();
+        // An encoder that publishes a second time, a reader that is the last to let go, and an answer that is.
+        std::thread::spawn(move || {
+            let mut reader = elsewhere.reader();
+            let body = reader.read().collection().unwrap().identity().body().clone();
+            let current = elsewhere.current();
+            let encoded = current.encoded(&settings(), || u64::MAX, || {});
+            assert!(elsewhere.replace(&current, encoded));
+            drop(current);
+            elsewhere.publish(Snapshot::pending(&settings()));
+            drop((reader, body));
+        })
+        .join()
+        .unwrap();
+        assert!(all(&publisher) > before, "nothing is freed");
+        assert!(!publisher.reap());
+        assert_eq!(all(&publisher), 0);
+    }
+}
