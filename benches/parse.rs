@@ -24,6 +24,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn bench_parse(criterion: &mut Criterion) {
     let text = generate::ndjson(SEED, ITEMS);
     let array = [b"[", &lines(&text).collect::<Vec<_>>().join(&b",\n"[..])[..], b"]"].concat();
+    let rows = generate::csv(SEED, ITEMS);
     let options = ParseOptions {
         size_hint: Some(text.len() as u64),
         ..ParseOptions::default()
@@ -43,6 +44,9 @@ fn bench_parse(criterion: &mut Criterion) {
             .arena(),
         items.arena()
     );
+    drop(items);
+    let items = parse(Format::Csv, &rows[..], &options).expect("generated rows are good");
+    assert_eq!((items.len(), items.find("999999")), (ITEMS, Some(ITEMS - 1)));
     drop(items);
 
     let mut group = criterion.benchmark_group("parse");
@@ -78,6 +82,21 @@ fn bench_parse(criterion: &mut Criterion) {
             lines(black_box(&text))
                 .map(|line| serde_json::from_slice(line).expect("generated items are JSON"))
                 .collect::<Vec<serde_json::Value>>()
+        });
+    });
+    group.throughput(Throughput::Bytes(rows.len() as u64));
+    group.bench_function("csv", |bencher| {
+        bencher.iter(|| parse(Format::Csv, black_box(&rows[..]), &options))
+    });
+    group.bench_function("peer: csv, fields that are not kept", |bencher| {
+        bencher.iter(|| {
+            let mut reader = csv::Reader::from_reader(black_box(&rows[..]));
+            let mut record = csv::ByteRecord::new();
+            let mut count = 0;
+            while reader.read_byte_record(&mut record).expect("generated rows are CSV") {
+                count += black_box(&record).len();
+            }
+            count
         });
     });
     group.finish();

@@ -24,6 +24,10 @@ fn json(count: usize) -> Source {
     (Format::Json, [b"[", &lines.join(&b",\n"[..])[..], b"]"].concat().leak())
 }
 
+fn csv(count: usize) -> Source {
+    (Format::Csv, generate::csv(SEED, count).leak())
+}
+
 fn parsed((format, text): Source) -> Collection {
     let options = ParseOptions {
         size_hint: Some(text.len() as u64),
@@ -40,6 +44,7 @@ fn warm(source: Source) -> Source {
 #[library_benchmark(setup = warm)]
 #[bench::ndjson_10000_items(ndjson(10_000))]
 #[bench::json_10000_items(json(10_000))]
+#[bench::csv_10000_items(csv(10_000))]
 fn parse_source(source: Source) -> Collection {
     parsed(black_box(source))
 }
