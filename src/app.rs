@@ -95,7 +95,12 @@ pub fn loading(config: &Config) -> Loading {
         format: config.format,
         parse: ParseOptions {
             id_field: config.id_field.clone(),
+            is_id_required: config.is_id_required,
             pointer: config.pointer.clone(),
+            charset: config.charset,
+            delimiter: config.delimiter,
+            unnamed_column: config.unnamed_column.clone(),
+            csv_no_quotes: config.csv_no_quotes,
             csv_types: config.csv_types,
             size_hint: None,
             ledger: Ledger::default(),

@@ -34,6 +34,9 @@ pub fn check(source: &Source, loading: &Loading) -> Result<String, LoadError> {
     row("format", &loaded.format);
     row("items", &snapshot.items_count());
     row("snapshot", &snapshot.id());
+    for note in &loaded.notes {
+        row("note", note);
+    }
     match snapshot.no_ids_reason() {
         None => row("id field", &loading.parse.id_field),
         Some(reason) => row("id field", &format_args!("none: {reason}; /items/{{id}} is off")),

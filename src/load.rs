@@ -3,12 +3,9 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::exit;
-use crate::items::{self, DataError, Format, ParseError, ParseOptions};
+use crate::items::{self, DataError, Format, Note, ParseError, ParseOptions, Parsed, Told};
 use crate::snapshot::{Settings, Snapshot, compile};
 use crate::source::{Input, Revision, Source, SourceError};
-
-/// How many bytes are looked at to tell the format of a source without a name.
-const SNIFF_LENGTH: usize = 1024;
 
 /// How often a source that is changed while it is read is read again.
 const ATTEMPTS_MAX: usize = 5;
@@ -33,6 +30,8 @@ pub struct Loaded {
     pub revision: Revision,
     /// The format that was read.
     pub format: Format,
+    /// What is to be told of the data.
+    pub notes: Vec<Note>,
     /// Reading and parsing.
     pub parse_took: Duration,
     /// Compiling.
@@ -46,7 +45,7 @@ pub enum LoadError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// The source can be read and is not what it should be.
-    #[error("{source_name}: {error}\n{}", error.excerpt())]
+    #[error("{source_name}: {error}\n{}{}", error.excerpt(), error.hint().map(|hint| format!("\n{hint}")).unwrap_or_default())]
     Data {
         /// The source's name.
         source_name: String,
@@ -111,21 +110,17 @@ fn load_once(source: &Source, loading: &Loading, opened: &dyn Fn(&Input)) -> Res
     let started = Instant::now();
     let mut input = source.open()?;
     opened(&input);
-    let format = match loading
+    let by_name = || source.extension().and_then(|name| Format::from_extension(&name));
+    let told = loading
         .format
-        .or_else(|| source.extension().and_then(|name| Format::from_extension(&name)))
-    {
-        Some(format) => format,
-        None => {
-            let start = input.peek(SNIFF_LENGTH).map_err(SourceError::from_io)?;
-            Format::sniff(start, loading.parse.pointer.is_some())
-        }
-    };
+        .map(Told::Given)
+        .or_else(|| by_name().map(Told::ByName))
+        .unwrap_or(Told::ByData);
     let options = ParseOptions {
         size_hint: input.size_hint(),
         ..loading.parse.clone()
     };
-    let items = items::parse(format, &mut input, &options).map_err(|error| match error {
+    let parsed = items::read(told, &mut input, &options).map_err(|error| match error {
         ParseError::Io(error) => LoadError::Source(SourceError::from_io(error)),
         ParseError::Data(error) => LoadError::Data {
             source_name: source.name(),
@@ -133,12 +128,12 @@ fn load_once(source: &Source, loading: &Loading, opened: &dyn Fn(&Input)) -> Res
         },
     });
     // A source that changed meanwhile is read again, whatever was found in the half of it that was read.
-    let revision = match (input.finish(), &items) {
+    let revision = match (input.finish(), &parsed) {
         (Err(changed @ SourceError::Changed { .. }), _) => return Err(changed.into()),
         (Err(error), Ok(_)) => return Err(error.into()),
         (revision, _) => revision,
     };
-    let items = items?;
+    let Parsed { items, format, notes } = parsed?;
     let revision = revision?;
     let parse_took = started.elapsed();
     let started = Instant::now();
@@ -147,6 +142,7 @@ fn load_once(source: &Source, loading: &Loading, opened: &dyn Fn(&Input)) -> Res
         snapshot,
         revision,
         format,
+        notes,
         parse_took,
         compile_took: started.elapsed(),
     })

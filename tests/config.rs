@@ -122,7 +122,6 @@ fn a_bad_value_is_named_with_its_flag_variable_and_origin() {
         ("pointer", "data"),
         ("format", "xml"),
         ("csv-types", "yes"),
-        ("id-field", ""),
         ("poll-interval", "1ms"),
         ("access-log", "on"),
         ("no-lane", "x"),

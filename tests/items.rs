@@ -150,16 +150,19 @@ fn a_line_is_an_item() {
 #[test]
 fn nothing_at_all_is_refused() {
     for source in ["", " ", "\n\n \t\r\n", "\u{feff}", "\u{feff}\n"] {
-        for format in [Format::Json, Format::Ndjson] {
+        for format in [
+            Format::Json,
+            Format::Ndjson,
+            Format::Concatenated,
+            Format::Csv,
+            Format::Tsv,
+        ] {
             assert_eq!(
                 refuse(format, source, &options()).fault().code(),
                 "empty",
                 "{format} {source:?}"
             );
         }
-    }
-    for format in [Format::Csv, Format::Tsv] {
-        assert_eq!(refuse(format, "", &options()).fault().code(), "empty");
     }
 }
 
@@ -294,7 +297,7 @@ fn a_row_is_an_object() {
         Format::Csv,
         source,
         &typed,
-        r#"[{"id":1,"name":"a \"b\", c","n":null},{"id":"007","name":true,"n":1.10}]"#,
+        r#"[{"id":"1","name":"a \"b\", c","n":null},{"id":"007","name":"true","n":1.10}]"#,
     );
     check(
         Format::Tsv,

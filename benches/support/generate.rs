@@ -48,9 +48,18 @@ pub(crate) fn csv(seed: u64, count: usize) -> Vec<u8> {
         let (price, stock, active) = (next(100_000), next(1_000), next(2) == 1);
         let (price, cents) = (price / 100, price % 100);
         match id % 8 {
-            0 => writeln!(text, "{id},\"{first}, \"\"{second}\"\"\",{price}.{cents:02},{stock},{active},{tag},"),
-            1 => writeln!(text, "{id},\"{first}, {second}\",{price}.{cents:02},{stock},{active},{tag},"),
-            _ => writeln!(text, "{id},{first} {second} {id},{price}.{cents:02},{stock},{active},{tag},"),
+            0 => writeln!(
+                text,
+                "{id},\"{first}, \"\"{second}\"\"\",{price}.{cents:02},{stock},{active},{tag},"
+            ),
+            1 => writeln!(
+                text,
+                "{id},\"{first}, {second}\",{price}.{cents:02},{stock},{active},{tag},"
+            ),
+            _ => writeln!(
+                text,
+                "{id},{first} {second} {id},{price}.{cents:02},{stock},{active},{tag},"
+            ),
         }
         .expect("writing to memory does not fail");
     }

@@ -18,7 +18,7 @@ pub use settings::{SETTINGS, Setting, markdown};
 
 use crate::hardware::HardwareConfig;
 use crate::http::proxies::TrustedProxies;
-use crate::items::{Format, Pointer};
+use crate::items::{Charset, Delimiter, Format, Pointer};
 use crate::snapshot::Coding;
 use crate::source::Location;
 
@@ -29,12 +29,22 @@ pub struct Config {
     pub data: Location,
     /// The data's format, where its name does not tell.
     pub format: Option<Format>,
-    /// The member that is an item's id.
+    /// What the text is encoded in, if not in UTF-8.
+    pub charset: Option<Charset>,
+    /// The member that is an item's id, or a JSON pointer to it; empty for none.
     pub id_field: String,
+    /// Whether that member was named.
+    pub is_id_required: bool,
     /// Leads to the array within a JSON document.
     pub pointer: Option<Pointer>,
-    /// Whether CSV fields that look like numbers, booleans or nothing become that.
+    /// What separates the fields of CSV, where the file is not to tell.
+    pub delimiter: Option<Delimiter>,
+    /// The name of a column of CSV that has none.
+    pub unnamed_column: Option<String>,
+    /// Whether columns of CSV that hold numbers or booleans become those, and empty fields null.
     pub csv_types: bool,
+    /// Whether quotes in CSV are text.
+    pub csv_no_quotes: bool,
     /// The most that is read, in bytes.
     pub max_data_bytes: u64,
     /// Where it listens.

@@ -265,19 +265,19 @@ impl Resolver {
         let data = self.data();
         let format = self.optional("format", |text| {
             text.parse::<Format>()
-                .map_err(|_| "json, ndjson, csv or tsv".to_owned())
+                .map_err(|_| "json, ndjson, concatenated, csv or tsv".to_owned())
         });
-        let id_field = self.get("id-field", |text| {
-            if text.is_empty() {
-                Err("the name of a member".to_owned())
-            } else {
-                Ok(text.to_owned())
-            }
-        });
+        let charset = self.optional("charset", |text| text.parse().map_err(|_| value::expected_charset()));
+        let id_field = self.get("id-field", value::id_field);
         let pointer = self.optional("pointer", |text| {
             text.parse().map_err(|error| format!("a JSON pointer: {error}"))
         });
+        let delimiter = self.optional("delimiter", |text| {
+            text.parse().map_err(|_| value::expected_delimiter())
+        });
+        let unnamed_column = self.optional("unnamed-column", |text| Ok(text.to_owned()));
         let csv_types = self.get("csv-types", value::boolean);
+        let csv_no_quotes = self.get("csv-no-quotes", value::boolean);
         let max_data_bytes = self.get("max-data-bytes", value::size);
         let listen = self.listen(sources);
         let admin_listen = self.optional("admin-listen", value::address);
@@ -322,9 +322,14 @@ impl Resolver {
         let config = Config {
             data: data?,
             format: format?,
+            charset: charset?,
             id_field: id_field?,
+            is_id_required: self.is_asked_for("id-field"),
             pointer: pointer?,
+            delimiter: delimiter?,
+            unnamed_column: unnamed_column?,
             csv_types: csv_types?,
+            csv_no_quotes: csv_no_quotes?,
             max_data_bytes: max_data_bytes?,
             listen: listen?,
             admin_listen: admin_listen?,
@@ -404,12 +409,18 @@ impl Resolver {
                 "cannot be: only a JSON document has pointers, and --format names another",
             );
         }
-        if config.csv_types
-            && config
-                .format
-                .is_some_and(|format| !matches!(format, Format::Csv | Format::Tsv))
-        {
-            self.refuse("csv-types", "cannot be: --format is neither csv nor tsv");
+        let is_other = |format| !matches!(format, Format::Csv | Format::Tsv);
+        if config.format.is_some_and(is_other) {
+            for (name, is_set) in [
+                ("csv-types", config.csv_types),
+                ("csv-no-quotes", config.csv_no_quotes),
+                ("delimiter", config.delimiter.is_some()),
+                ("unnamed-column", config.unnamed_column.is_some()),
+            ] {
+                if is_set {
+                    self.refuse(name, "cannot be: --format is neither csv nor tsv");
+                }
+            }
         }
     }
 }

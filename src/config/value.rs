@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::{CorsOrigins, LogFormat, LogLevel};
 use crate::hardware::{DeviceLabel, Mode};
 use crate::http::route::Route;
+use crate::items::Pointer;
 use crate::snapshot::Coding;
 
 /// What was expected instead, as the end of a sentence: "... is not {this}".
@@ -81,6 +82,26 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, Expected> {
             .ok_or_else(expected),
         _ => Err(expected()),
     }
+}
+
+/// A member's name, or a pointer to it; empty for none.
+pub(super) fn id_field(text: &str) -> Result<String, Expected> {
+    let as_pointer = || {
+        text.parse::<Pointer>()
+            .map_err(|error| format!("a JSON pointer: {error}"))
+    };
+    if text.starts_with('/') {
+        as_pointer()?;
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn expected_charset() -> Expected {
+    "the label of a charset, as utf-16, windows-1252 or shift_jis".to_owned()
+}
+
+pub(super) fn expected_delimiter() -> Expected {
+    "one character that is no letter, digit, quote or line end, or comma, semicolon, tab or pipe".to_owned()
 }
 
 /// The elements of a list, which are separated by commas.

@@ -8,9 +8,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::ParseOptions;
 use super::error::Fault;
+use super::id::IdField;
 use super::index::{HashKey, Index};
 use super::record::{Ascending, Far, Ids, Keys, Place, Record};
 use super::scan::{Token, decode};
+use super::walk::first_scalar;
 use crate::body::Body;
 use crate::ledger::{Account, Credit, Entry, Ledger};
 
@@ -105,6 +107,7 @@ impl Collection {
     pub fn no_ids_reason(&self) -> Option<String> {
         (!self.has_ids()).then(|| match self.is_empty() {
             true => "the collection is empty".to_owned(),
+            false if self.parts.id_field.is_empty() => "none is named (--id-field \"\")".to_owned(),
             false => format!(
                 "the items have no member {:?} to be asked for by (--id-field)",
                 self.parts.id_field
@@ -225,9 +228,9 @@ impl Builder {
         &mut self.arena
     }
 
-    /// The same, and the member that is the id.
-    pub(super) fn next_and_id_field(&mut self) -> (&mut Vec<u8>, &str) {
-        (&mut self.arena, &self.parts.id_field)
+    /// Whether the items so far have ids.
+    pub(super) fn has_ids(&self) -> bool {
+        !matches!(self.parts.ids, Ids::None)
     }
 
     /// Takes in the item whose text has been appended from `start` on. `id` is where its id's token stands in it.
@@ -245,7 +248,7 @@ impl Builder {
         if let Some(Place { start: from, length }) = id {
             let written = &self.arena[start + from..start + from + length];
             if let Some(found) = bad_id(written) {
-                return Err(self.bad(found));
+                return Err(self.bad(found, start + from));
             }
             self.places.push(place);
             self.hashes.push(self.parts.hash_key.hash(&key_text(written)));
@@ -266,7 +269,7 @@ impl Builder {
             _ => return Err(self.mixed(true)),
         }
         if key.is_empty() {
-            return Err(self.bad("an empty string"));
+            return Err(self.bad("an empty string", self.arena.len()));
         }
         self.places.push(place);
         self.hashes.push(self.parts.hash_key.hash(key.as_bytes()));
@@ -298,9 +301,14 @@ impl Builder {
         Fault::MixedIds { field, has }
     }
 
-    fn bad(&self, found: &'static str) -> Fault {
-        let field = self.parts.id_field.clone();
-        Fault::BadId { field, found }
+    /// The fault of an id that stands at `start` in the arena.
+    fn bad(&self, found: &'static str, start: usize) -> Fault {
+        let field = &self.parts.id_field;
+        Fault::BadId {
+            field: field.clone(),
+            found,
+            pointer: first_scalar(&self.arena[start..]).map(|within| IdField::within(field, &within)),
+        }
     }
 
     /// Indexes what was pushed since the last time, while its places are still known.

@@ -17,7 +17,7 @@ pub enum ParseError {
 /// A fault in the data. Lines and columns begin at 1; a column counts characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataError {
-    fault: Fault,
+    fault: Box<Fault>,
     line: u64,
     column: u64,
     excerpt: String,
@@ -50,18 +50,23 @@ pub enum Fault {
     #[error("a lone surrogate is not a character: \\uD800 to \\uDBFF and \\uDC00 to \\uDFFF come in pairs")]
     LoneSurrogate,
     /// Bytes that are not UTF-8.
-    #[error("not UTF-8")]
+    #[error("not UTF-8; text in another charset is read by --charset, as --charset windows-1252")]
     Utf8,
+    /// Text in a charset that is not the one that is named.
+    #[error("{0}")]
+    Charset(String),
     /// Arrays and objects within each other, too deep.
     #[error("nested deeper than {} levels", super::DEPTH_MAX)]
     Depth,
     /// A document that is not an array, and no pointer.
-    #[error("the document is {found}, not an array of items{}", hint(.arrays))]
+    #[error("the document is {found}, not an array of items{}", hint(.arrays, *.a_line))]
     NotAnArray {
         /// What it is.
         found: &'static str,
-        /// Pointers to members that hold arrays.
+        /// Pointers to arrays in it.
         arrays: Vec<String>,
+        /// Whether it could be the only line of NDJSON.
+        a_line: bool,
     },
     /// The pointer leads nowhere, or not to an array.
     #[error("--pointer {pointer} leads to {found}, not to an array of items")]
@@ -75,12 +80,17 @@ pub enum Fault {
     #[error("member {0:?} stands twice in the object that --pointer leads through, so it is ambiguous")]
     AmbiguousPointer(String),
     /// An id that names nothing.
-    #[error("the id (member {field:?}) is {found}; it is to be a number or a string that is not empty")]
+    #[error(
+        "the id (member {field:?}) is {found}; it is to be a number or a string that is not empty{}",
+        .pointer.as_ref().map(|pointer| format!(": --id-field {} leads to one", quoted(pointer))).unwrap_or_default()
+    )]
     BadId {
         /// The id field's name.
         field: String,
         /// What it is.
         found: &'static str,
+        /// Leads to what could be an id, within an object.
+        pointer: Option<String>,
     },
     /// Two items of one id.
     #[error("id {id:?} stands twice: item {first_item} (line {first_line}) has it too")]
@@ -104,11 +114,36 @@ pub enum Fault {
         has: bool,
     },
     /// More on a line than one value.
-    #[error("one value a line: this line goes on after its value")]
+    #[error("one value a line: this line goes on after its value; --format concatenated reads several a line")]
     SeveralOnALine,
     /// A value that does not end on its line.
-    #[error("one value a line: this one does not end here. A JSON document of several lines is named .json")]
+    #[error(
+        "one value a line: this one does not end here; --format json reads a document of several lines, \
+         --format concatenated several values of several lines"
+    )]
     AcrossLines,
+    /// A control character in CSV.
+    #[error("control character U+{0:04X}: of those, text has tab, line feed and carriage return only")]
+    CsvControlCharacter(u8),
+    /// A field of CSV that begins with a quote and does not end with one.
+    #[error("the quote that opens here is never closed")]
+    UnclosedQuote,
+    /// A carriage return in CSV that is neither within quotes nor before a line feed.
+    #[error("a carriage return without a line feed: a row ends with a line feed, or with both")]
+    LoneCarriageReturn,
+    /// Several values where one document is expected.
+    #[error("a second value follows the first: {}", if *.a_line {
+        "this is NDJSON, which --format ndjson reads"
+    } else {
+        "these are concatenated values, which --format concatenated reads"
+    })]
+    SeveralValues {
+        /// Whether each seems to have a line of its own.
+        a_line: bool,
+    },
+    /// An array on a line of its own, and no other line.
+    #[error("this is a JSON array: --format json reads its elements as items, --format ndjson reads it as one item")]
+    OneArray,
     /// A row that is not CSV.
     #[error("{0}")]
     Csv(String),
@@ -139,13 +174,28 @@ impl fmt::Display for Found {
     }
 }
 
-fn hint(arrays: &[String]) -> String {
-    match arrays {
-        [] => String::new(),
-        arrays => {
-            let options: Vec<String> = arrays.iter().map(|pointer| format!("--pointer {pointer}")).collect();
-            format!("; name the array within it with {}", options.join(" or "))
-        }
+fn hint(arrays: &[String], a_line: bool) -> String {
+    let mut hint = String::new();
+    if !arrays.is_empty() {
+        let options: Vec<String> = arrays
+            .iter()
+            .map(|pointer| format!("--pointer {}", quoted(pointer)))
+            .collect();
+        hint += &format!("; name the array within it with {}", options.join(" or "));
+    }
+    if a_line {
+        hint += "; --format ndjson reads it as one item";
+    }
+    hint
+}
+
+/// A pointer as a shell takes it.
+fn quoted(pointer: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '_' | '-' | '.' | '~' | ':' | '@');
+    if pointer.chars().all(is_plain) && !pointer[1.min(pointer.len())..].contains("/~") {
+        pointer.to_owned()
+    } else {
+        format!("'{}'", pointer.replace('\'', "'\\''"))
     }
 }
 
@@ -159,6 +209,12 @@ impl Fault {
             Self::Escape => "escape",
             Self::LoneSurrogate => "lone_surrogate",
             Self::Utf8 => "utf8",
+            Self::Charset(_) => "charset",
+            Self::CsvControlCharacter(_) => "control_character",
+            Self::UnclosedQuote => "unclosed_quote",
+            Self::LoneCarriageReturn => "lone_carriage_return",
+            Self::SeveralValues { .. } => "several_values",
+            Self::OneArray => "one_array",
             Self::Depth => "depth",
             Self::NotAnArray { .. } => "not_an_array",
             Self::Pointer { .. } => "pointer",
@@ -187,11 +243,19 @@ impl DataError {
         let indent = excerpt.chars().count();
         excerpt.extend(shown(line_after).chars().take(EXCERPT_SIDE));
         Self {
-            fault,
+            fault: Box::new(fault),
             line,
             column,
             excerpt,
             indent,
+        }
+    }
+
+    /// The same place with another fault.
+    pub(super) fn with(self, fault: Fault) -> Self {
+        Self {
+            fault: Box::new(fault),
+            ..self
         }
     }
 
@@ -208,6 +272,14 @@ impl DataError {
     /// The column in characters, from 1.
     pub fn column(&self) -> u64 {
         self.column
+    }
+
+    /// The setting that reads the data as it is, where the message does not name it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match *self.fault {
+            Fault::DuplicateId { .. } => Some("--id-field names another member or, as --id-field \"\", none"),
+            _ => None,
+        }
     }
 
     /// Two lines to print: the line of the data around the fault, and a caret below it.

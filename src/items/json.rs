@@ -3,40 +3,37 @@
 use std::io::Read;
 
 use super::collection::{Builder, Collection};
-use super::error::{Fault, Found, ParseError};
+use super::error::{DataError, Fault, Found, ParseError};
+use super::id::IdField;
 use super::pointer::encode;
 use super::scan::{ScanError, Scanned, decode, scan};
 use super::text::Text;
+use super::walk::Survey;
 use super::{ParseOptions, Pointer};
 
 pub(super) fn parse(input: impl Read, options: &ParseOptions) -> Result<Collection, ParseError> {
-    let mut text = Text::new(input);
-    text.read_on()?;
-    text.skip_byte_order_mark();
-    let builder = Builder::new(options);
-    let mut document = Document {
-        text,
-        builder,
-        pointer: options.pointer.as_ref(),
-    };
-    if document.skip_white_space()?.is_none() {
-        return Err(document.fail(Fault::Empty));
-    }
+    let mut document = Document::open(input, options)?;
+    let start = document.start();
     document.follow(options.pointer.as_ref().map_or(&[], Pointer::tokens))?;
-    if let Some(byte) = document.skip_white_space()? {
-        return Err(document.fail(Fault::Syntax {
-            expected: "the end",
-            found: Found::Byte(byte),
-        }));
+    let end = document.text.position(document.text.at).0;
+    document.ends(&start, end)?;
+    document.finish()
+}
+
+/// Reads values that follow each other, each of which is an item.
+pub(super) fn parse_concatenated(input: impl Read, options: &ParseOptions) -> Result<Collection, ParseError> {
+    let mut document = Document::open(input, options)?;
+    while document.skip_white_space()?.is_some() {
+        document.item()?;
     }
-    document.builder.index(&mut document.text)?;
-    Ok(document.builder.finish())
+    document.finish()
 }
 
 /// A document that is being read; `text.at` is where it is being read.
 struct Document<'a, R> {
     text: Text<R>,
     builder: Builder,
+    id_field: IdField,
     pointer: Option<&'a Pointer>,
 }
 
@@ -51,7 +48,51 @@ struct Copied {
 
 type Parse<T> = Result<T, ParseError>;
 
-impl<R: Read> Document<'_, R> {
+impl<'a, R: Read> Document<'a, R> {
+    /// Begins to read, and passes the white space before the first value.
+    fn open(input: R, options: &'a ParseOptions) -> Parse<Self> {
+        let mut text = Text::new(input);
+        text.read_on()?;
+        text.skip_byte_order_mark();
+        let mut document = Self {
+            text,
+            builder: Builder::new(options),
+            id_field: IdField::of(options),
+            pointer: options.pointer.as_ref(),
+        };
+        match document.skip_white_space()? {
+            Some(_) => Ok(document),
+            None => Err(document.fail(Fault::Empty)),
+        }
+    }
+
+    fn finish(mut self) -> Parse<Collection> {
+        self.builder.index(&mut self.text)?;
+        Ok(self.builder.finish())
+    }
+
+    /// The place of what comes next, for a fault that is known later.
+    fn start(&self) -> DataError {
+        self.text.error_at(self.text.at, Fault::Empty)
+    }
+
+    /// Sees to it that nothing follows the document, which has ended on line `end`.
+    fn ends(&mut self, start: &DataError, end: u64) -> Parse<()> {
+        let Some(byte) = self.skip_white_space()? else {
+            return Ok(());
+        };
+        let is_value = matches!(byte, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n');
+        if self.pointer.is_none() && is_value {
+            let (line, _) = self.text.position(self.text.at);
+            let a_line = start.line() == end && line > end;
+            return Err(self.fail(Fault::SeveralValues { a_line }));
+        }
+        Err(self.fail(Fault::Syntax {
+            expected: "the end",
+            found: Found::Byte(byte),
+        }))
+    }
+
     /// Reads the items of the array that `tokens` lead to from the value that begins here, and passes that value.
     fn follow(&mut self, tokens: &[String]) -> Parse<()> {
         match (self.next("a value")?, tokens) {
@@ -59,20 +100,23 @@ impl<R: Read> Document<'_, R> {
             (b'{', [token, rest @ ..]) => self.follow_member(token, rest),
             (b'[', [token, rest @ ..]) => self.follow_element(token, rest),
             (first, _) if self.pointer.is_some() => Err(self.leads_to(what_begins_with(first))),
-            (b'{', _) => {
-                // What it holds helps to name the array; and what is not valid is said first.
-                let arrays = self.arrays()?;
-                Err(self.fail(Fault::NotAnArray {
-                    found: "an object",
-                    arrays,
-                }))
-            }
             (first, _) => {
-                self.pass_value()?;
-                Err(self.fail(Fault::NotAnArray {
+                // What is not valid is said first, and that it is not alone.
+                let start = self.start();
+                let arrays = if first == b'{' {
+                    self.survey()?.into_arrays()
+                } else {
+                    self.pass_value()?;
+                    Vec::new()
+                };
+                let end = self.text.position(self.text.at).0;
+                self.ends(&start, end)?;
+                let fault = Fault::NotAnArray {
                     found: what_begins_with(first),
-                    arrays: Vec::new(),
-                }))
+                    arrays,
+                    a_line: false,
+                };
+                Err(start.with(fault).into())
             }
         }
     }
@@ -108,33 +152,37 @@ impl<R: Read> Document<'_, R> {
         if found { Ok(()) } else { Err(self.leads_to("nothing")) }
     }
 
-    /// Passes the object that begins here, and gives pointers to its members that are arrays.
-    fn arrays(&mut self) -> Parse<Vec<String>> {
-        let mut arrays = Vec::new();
+    /// Passes the object that begins here, and looks for what could be a collection in it.
+    fn survey(&mut self) -> Parse<Survey> {
+        let mut survey = Survey::default();
         self.members(|document, name| {
-            if document.next("a value")? == b'[' {
-                arrays.push(format!("/{}", encode(name)));
-            }
-            document.pass_value()
+            let Copied { scanned, out_start, .. } = document.copy_value()?;
+            survey.look(&document.builder.next()[out_start..], &format!("/{}", encode(name)));
+            document.builder.next().truncate(out_start);
+            document.text.at = scanned.end;
+            Ok(())
         })?;
-        Ok(arrays)
+        Ok(survey)
     }
 
     fn items(&mut self) -> Parse<()> {
-        self.elements(|document| {
-            let Copied {
-                scanned,
-                start,
-                out_start,
-            } = document.copy_value()?;
-            let place = document.text.place(start);
-            document
-                .builder
-                .push(out_start, scanned.id, place)
-                .map_err(|fault| document.text.error_at(start, fault))?;
-            document.text.at = scanned.end;
-            Ok(())
-        })
+        self.elements(Self::item)
+    }
+
+    /// Takes in the value that begins here.
+    fn item(&mut self) -> Parse<()> {
+        let Copied {
+            scanned,
+            start,
+            out_start,
+        } = self.copy_value()?;
+        let id = self.id_field.locate(scanned, &self.builder.next()[out_start..]);
+        let place = self.text.place(start);
+        self.builder
+            .push(out_start, id, place)
+            .map_err(|fault| self.text.error_at(start, fault))?;
+        self.text.at = scanned.end;
+        Ok(())
     }
 
     /// Passes a value that is not an item; it must be valid all the same.
@@ -149,9 +197,15 @@ impl<R: Read> Document<'_, R> {
     fn copy_value(&mut self) -> Parse<Copied> {
         loop {
             let start = self.text.at;
-            let (out, id_field) = self.builder.next_and_id_field();
+            let out = self.builder.next();
             let out_start = out.len();
-            match scan(self.text.window(), start, self.text.is_whole(), Some(id_field), out) {
+            match scan(
+                self.text.window(),
+                start,
+                self.text.is_whole(),
+                self.id_field.member(),
+                out,
+            ) {
                 Ok(scanned) => {
                     return Ok(Copied {
                         scanned,
@@ -274,7 +328,7 @@ impl<R: Read> Document<'_, R> {
     /// Reads on; what has been pushed is indexed first, while its places are in the window.
     fn read_on(&mut self) -> Parse<()> {
         self.builder.index(&mut self.text)?;
-        Ok(self.text.read_on()?)
+        self.text.read_on()
     }
 
     fn leads_to(&self, found: &'static str) -> ParseError {

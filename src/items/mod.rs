@@ -11,100 +11,53 @@
 //! - An id is a number, known by its spelling, or a string, known by its decoded value; so 1 and "1" are one id. Of a
 //!   member that stands twice the last counts. Either every item has an id or none; no two have the same.
 
+mod charset;
 mod collection;
 mod csv;
 mod error;
+mod format;
+mod id;
 mod index;
 mod json;
 mod ndjson;
+mod note;
 mod pointer;
 mod record;
 mod scan;
 mod text;
+mod walk;
 
-use std::fmt;
-use std::io::Read;
-use std::str::FromStr;
+use std::io::{self, Read};
 
+pub use charset::{Charset, UnknownCharset};
 pub use collection::Collection;
+pub use csv::{BadDelimiter, Delimiter};
 pub use error::{DataError, Fault, Found, ParseError};
+pub use format::{Format, Told, UnknownFormat};
+pub use note::Note;
 pub use pointer::{Pointer, PointerError};
 pub use scan::DEPTH_MAX;
 
 use crate::ledger::Ledger;
 
-/// The formats of a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// One JSON document.
-    Json,
-    /// One JSON value a line.
-    Ndjson,
-    /// Comma-separated values.
-    Csv,
-    /// Tab-separated values.
-    Tsv,
-}
-
-impl Format {
-    /// The format that a file name's extension stands for, in lower case and without the dot.
-    pub fn from_extension(extension: &str) -> Option<Self> {
-        match extension {
-            "json" => Some(Self::Json),
-            "ndjson" | "jsonl" => Some(Self::Ndjson),
-            "csv" => Some(Self::Csv),
-            "tsv" => Some(Self::Tsv),
-            _ => None,
-        }
-    }
-
-    /// The format that a source without a telling name seems to have, by its first bytes.
-    ///
-    /// An object may begin a document or a line: it is a document if a pointer leads through it.
-    pub fn sniff(start: &[u8], has_pointer: bool) -> Self {
-        let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
-        let line = start.split(|&byte| byte == b'\n').next().unwrap_or_default();
-        match start.trim_ascii_start().first() {
-            Some(b'{') if !has_pointer => Self::Ndjson,
-            None | Some(b'[' | b'{') => Self::Json,
-            Some(_) if line.contains(&b'\t') => Self::Tsv,
-            Some(_) => Self::Csv,
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Json => "json",
-            Self::Ndjson => "ndjson",
-            Self::Csv => "csv",
-            Self::Tsv => "tsv",
-        })
-    }
-}
-
-impl FromStr for Format {
-    type Err = UnknownFormat;
-
-    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
-        Self::from_extension(name).ok_or(UnknownFormat)
-    }
-}
-
-/// A name that is no format's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the formats are json, ndjson, csv and tsv")]
-pub struct UnknownFormat;
-
 /// How items are read.
 #[derive(Clone, Debug)]
 pub struct ParseOptions {
-    /// The member that is an item's id.
+    /// The member that is an item's id, by its name, or by a JSON pointer if it stands further down; empty for none.
     pub id_field: String,
+    /// Whether a header row of CSV has to name that member.
+    pub is_id_required: bool,
     /// Leads to the array within a JSON document.
     pub pointer: Option<Pointer>,
-    /// Whether numbers, booleans and empty fields of CSV become numbers, booleans and null.
+    /// What the text is encoded in, if not in UTF-8.
+    pub charset: Option<Charset>,
+    /// What separates the fields of CSV, where that is not to be told by the data.
+    pub delimiter: Option<Delimiter>,
+    /// The name of a column of CSV that has none.
+    pub unnamed_column: Option<String>,
+    /// Whether quotes in CSV are text like any other.
+    pub csv_no_quotes: bool,
+    /// Whether columns of CSV that hold numbers or booleans become those, and empty fields null.
     pub csv_types: bool,
     /// A guess of the source's length in bytes, to reserve memory by; a wrong one costs time only.
     pub size_hint: Option<u64>,
@@ -116,7 +69,12 @@ impl Default for ParseOptions {
     fn default() -> Self {
         Self {
             id_field: "id".to_owned(),
+            is_id_required: false,
             pointer: None,
+            charset: None,
+            delimiter: None,
+            unnamed_column: None,
+            csv_no_quotes: false,
             csv_types: false,
             size_hint: None,
             ledger: Ledger::default(),
@@ -124,7 +82,18 @@ impl Default for ParseOptions {
     }
 }
 
-/// Reads a collection.
+/// What was read.
+#[derive(Debug)]
+pub struct Parsed {
+    /// The items.
+    pub items: Collection,
+    /// The format they were in.
+    pub format: Format,
+    /// What is to be told of the data all the same.
+    pub notes: Vec<Note>,
+}
+
+/// Reads a collection whose format is given.
 ///
 /// # Errors
 ///
@@ -140,10 +109,40 @@ impl Default for ParseOptions {
 /// # Ok::<(), janus::items::ParseError>(())
 /// ```
 pub fn parse(format: Format, input: impl Read, options: &ParseOptions) -> Result<Collection, ParseError> {
-    match format {
+    read(Told::Given(format), input, options).map(|parsed| parsed.items)
+}
+
+/// How many bytes are looked at to tell a format.
+const SNIFF_LENGTH: usize = 1024;
+
+/// Reads a collection, whose format is known as `told` says.
+///
+/// # Errors
+///
+/// As of [`parse`]; and if the data is of another format than its name promises, or could be of several.
+pub fn read(told: Told, input: impl Read, options: &ParseOptions) -> Result<Parsed, ParseError> {
+    let mut input = charset::decoded(input, options.charset)?;
+    let mut start = Vec::new();
+    let format = match told {
+        Told::Given(format) | Told::ByName(format) => format,
+        Told::ByData => {
+            // A pipe may give them one by one.
+            match input.by_ref().take(SNIFF_LENGTH as u64).read_to_end(&mut start) {
+                Err(error) if charset::Malformed::of(&error).is_none() => return Err(error.into()),
+                _ => {}
+            }
+            Format::sniff(&start, options.pointer.is_some())
+        }
+    };
+    let input = io::Cursor::new(start).chain(input);
+    let mut notes = Vec::new();
+    let is_given = told == Told::Given(format);
+    let items = match format {
         Format::Json => json::parse(input, options),
-        Format::Ndjson => ndjson::parse(input, options),
-        Format::Csv => csv::parse(input, b',', options),
-        Format::Tsv => csv::parse(input, b'\t', options),
-    }
+        Format::Ndjson => ndjson::parse(input, told, options),
+        Format::Concatenated => json::parse_concatenated(input, options),
+        Format::Csv => csv::parse(input, csv::Usual::csv(is_given), options, &mut notes),
+        Format::Tsv => csv::parse(input, csv::Usual::tsv(is_given), options, &mut notes),
+    }?;
+    Ok(Parsed { items, format, notes })
 }

@@ -3,25 +3,35 @@
 use std::io::Read;
 use std::ops::Range;
 
-use super::ParseOptions;
 use super::collection::{Builder, Collection, Places};
 use super::error::{DataError, Fault, Found, ParseError};
+use super::id::IdField;
 use super::scan::{ScanError, scan};
 use super::text::Text;
+use super::walk::Survey;
+use super::{ParseOptions, Told};
 
-pub(super) fn parse(input: impl Read, options: &ParseOptions) -> Result<Collection, ParseError> {
+pub(super) fn parse(input: impl Read, told: Told, options: &ParseOptions) -> Result<Collection, ParseError> {
     let mut text = Text::new(input);
     text.read_on()?;
     text.skip_byte_order_mark();
     let mut builder = Builder::new(options);
+    let id_field = IdField::of(options);
     let mut line = 0;
-    let mut is_empty = true;
+    let mut count = 0_u64;
+    // The place of the only item, in case that it is none.
+    let mut first = None;
     loop {
         // Whole lines are parsed where they stand; the part of a line at the window's end waits for more.
         while let Some(length) = line_length(&text) {
             let start = text.at;
             line += 1;
-            is_empty &= !parse_line(&text, start..start + length, line, &mut builder)?;
+            if parse_line(&text, start..start + length, line, &id_field, &mut builder)? {
+                count += 1;
+                if count == 1 {
+                    first = Some(text.error_at(start, Fault::Empty));
+                }
+            }
             text.at = (start + length + 1).min(text.window().len());
         }
         builder.index(&mut Lines(&text))?;
@@ -30,10 +40,38 @@ pub(super) fn parse(input: impl Read, options: &ParseOptions) -> Result<Collecti
         }
         text.read_on()?;
     }
-    if is_empty {
-        return Err(text.error_at(text.at, Fault::Empty).into());
+    match first {
+        None => return Err(text.error_at(text.at, Fault::Empty).into()),
+        Some(place) if count == 1 => {
+            if let Some(fault) = no_item(&mut builder, told) {
+                return Err(place.with(fault).into());
+            }
+        }
+        Some(_) => {}
     }
     Ok(builder.finish())
+}
+
+/// Why the only value of a source is hardly meant to be its only item.
+fn no_item(builder: &mut Builder, told: Told) -> Option<Fault> {
+    let has_id = builder.has_ids();
+    let [b'[', item @ .., b','] = &builder.next()[..] else {
+        return None;
+    };
+    match (told, item.first()) {
+        (Told::Given(_), _) => None,
+        (_, Some(b'[')) => Some(Fault::OneArray),
+        (Told::ByData, Some(b'{')) if !has_id => {
+            let mut survey = Survey::default();
+            survey.look(item, "");
+            Some(Fault::NotAnArray {
+                found: "an object",
+                arrays: survey.into_arrays(),
+                a_line: true,
+            })
+        }
+        _ => None,
+    }
 }
 
 /// The length of the next line, without its end; `None` if it is not at hand.
@@ -60,6 +98,7 @@ fn parse_line<R: Read>(
     text: &Text<R>,
     range: Range<usize>,
     number: u64,
+    id_field: &IdField,
     builder: &mut Builder,
 ) -> Result<bool, ParseError> {
     let Range { start, end } = range;
@@ -69,9 +108,9 @@ fn parse_line<R: Read>(
         return Ok(false);
     };
     let start = start + blanks;
-    let (out, id_field) = builder.next_and_id_field();
+    let out = builder.next();
     let out_start = out.len();
-    let scanned = match scan(line, start, true, Some(id_field), out) {
+    let scanned = match scan(line, start, true, id_field.member(), out) {
         Ok(scanned) => scanned,
         Err(ScanError::At(at, Fault::Syntax { found: Found::End, .. })) => {
             return Err(text.error_at(at, Fault::AcrossLines).into());
@@ -82,8 +121,9 @@ fn parse_line<R: Read>(
     if let Some(more) = line[scanned.end..].iter().position(|byte| !is_blank(byte)) {
         return Err(text.error_at(scanned.end + more, Fault::SeveralOnALine).into());
     }
+    let id = id_field.locate(scanned, &builder.next()[out_start..]);
     builder
-        .push(out_start, scanned.id, number)
+        .push(out_start, id, number)
         .map_err(|fault| text.error_at(start, fault))?;
     Ok(true)
 }

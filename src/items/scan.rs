@@ -420,8 +420,23 @@ pub(super) fn decode(token: &[u8]) -> String {
 
 /// Whether `text` is a number of JSON, for formats that have no types of their own.
 pub(super) fn is_number(text: &[u8]) -> bool {
-    matches!(text.first(), Some(b'-' | b'0'..=b'9'))
-        && scan(text, 0, true, None, &mut Vec::new()).is_ok_and(|scanned| scanned.end == text.len())
+    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let rest = text.strip_prefix(b"-").unwrap_or(text);
+    let mut rest = match (digits(rest), rest) {
+        (0, _) => return false,
+        (1, _) | (_, [b'1'..=b'9', ..]) => &rest[digits(rest)..],
+        _ => return false,
+    };
+    if let [b'.', fraction @ ..] = rest {
+        match digits(fraction) {
+            0 => return false,
+            length => rest = &fraction[length..],
+        }
+    }
+    if let [b'e' | b'E', b'+' | b'-', exponent @ ..] | [b'e' | b'E', exponent @ ..] = rest {
+        return !exponent.is_empty() && digits(exponent) == exponent.len();
+    }
+    rest.is_empty()
 }
 
 #[cfg(test)]

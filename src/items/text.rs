@@ -2,8 +2,9 @@
 
 use std::io::{ErrorKind, Read};
 
+use super::charset::Malformed;
 use super::collection::Places;
-use super::error::{DataError, Fault};
+use super::error::{DataError, Fault, ParseError};
 
 /// How much is read at a time, in bytes.
 const CHUNK: usize = 256 << 10;
@@ -62,7 +63,7 @@ impl<R: Read> Text<R> {
     /// Lets go of what is behind and reads on. Indexes into the window move, and `at` with them.
     ///
     /// As much is read as is kept, at least: a value that spans many chunks is scanned again a few times only.
-    pub(super) fn read_on(&mut self) -> std::io::Result<()> {
+    pub(super) fn read_on(&mut self) -> Result<(), ParseError> {
         self.forget(self.at.saturating_sub(HISTORY));
         let wanted = self.filled + self.filled.max(CHUNK / 2);
         if self.buffer.len() < wanted {
@@ -73,10 +74,27 @@ impl<R: Read> Text<R> {
                 Ok(0) => self.is_whole = true,
                 Ok(length) => self.filled += length,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(self.failed(error)),
             }
         }
         Ok(())
+    }
+
+    /// What cannot be decoded is a fault of the data, at the end of what could be.
+    fn failed(&self, error: std::io::Error) -> ParseError {
+        match Malformed::of(&error) {
+            Some(Malformed(charset)) => {
+                let message = format!("not {charset}, which --charset names");
+                self.error_at(self.filled, Fault::Charset(message)).into()
+            }
+            None => error.into(),
+        }
+    }
+
+    /// The line and column, from 1, of an index into the window.
+    pub(super) fn position(&self, index: usize) -> (u64, u64) {
+        let (line, column) = self.line_and_column(index);
+        (line, column + 1)
     }
 
     fn forget(&mut self, length: usize) {

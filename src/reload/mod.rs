@@ -181,6 +181,9 @@ impl Reloader {
 
     /// Serves what was loaded from now on.
     fn publish(&mut self, loaded: Loaded) -> Arc<Snapshot> {
+        for note in &loaded.notes {
+            tracing::warn!("{}: {note}", self.source.name());
+        }
         self.revision = Some(loaded.revision);
         self.metrics.published(&loaded.snapshot);
         self.publisher.publish(loaded.snapshot);
