@@ -97,6 +97,7 @@ pub fn loading(config: &Config) -> Loading {
             id_field: config.id_field.clone(),
             is_id_required: config.is_id_required,
             pointer: config.pointer.clone(),
+            ids_from_keys: config.ids_from_keys,
             charset: config.charset,
             delimiter: config.delimiter,
             unnamed_column: config.unnamed_column.clone(),

@@ -38,6 +38,7 @@ pub fn check(source: &Source, loading: &Loading) -> Result<String, LoadError> {
         row("note", note);
     }
     match snapshot.no_ids_reason() {
+        None if loading.parse.ids_from_keys => row("id field", &"none: ids are keys (--ids-from-keys)"),
         None => row("id field", &loading.parse.id_field),
         Some(reason) => row("id field", &format_args!("none: {reason}; /items/{{id}} is off")),
     }

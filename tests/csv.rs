@@ -183,6 +183,8 @@ fn the_header_row_tells_the_delimiter() {
         "--delimiter ',' or --delimiter ';'",
     );
     check_refused("name\nx;1\ny;2\n", &plain, 2, 1, "--delimiter ';'");
+    check_refused("name\nx;\"1;2\"\ny;2\n", &plain, 2, 1, "--delimiter ';'");
+    check_refused("id;n\n1;\"a;b\"x\n2;b\n", &plain, 2, 8, "closing quote");
     check_refused("name\nx\t1\ny\t2\n", &plain, 2, 1, "--delimiter tab");
     check(
         "name\nx;1\ny;2\n",

@@ -267,6 +267,50 @@ fn ids_are_found_further_down_or_left_alone() {
         (1, 1),
         &["an object", "--id-field '/_id/$oid'"],
     );
+    let map = "{\"AND\":{\"name\":\"Andorra\"},\"CHE\":{\"name\":\"Switzerland\",\"of\":[1]}}";
+    check_refused("a.json", map, &[], (1, 1), &["with --ids-from-keys\n"]);
+    check_read("a.json", map, &["--ids-from-keys"], "json", 2);
+    check_read("-", map, &["--ids-from-keys"], "json", 2);
+    let within = format!("{{\"n\":2,\"data\":{map}}}");
+    check_refused("a.json", &within, &[], (1, 1), &["--pointer /data --ids-from-keys"]);
+    check_read("a.json", &within, &["--pointer", "/data", "--ids-from-keys"], "json", 2);
+    check_refused(
+        "a.json",
+        &within,
+        &["--pointer", "/data"],
+        (1, 15),
+        &["--ids-from-keys"],
+    );
+    check_read("a.json", "{}", &["--ids-from-keys"], "json", 0);
+    check_refused(
+        "a.json",
+        "[1]",
+        &["--ids-from-keys"],
+        (1, 1),
+        &["an array", "--ids-from-keys"],
+    );
+    check_refused(
+        "a.json",
+        "{\"a\":1,\n \"\\u0061\":2}",
+        &["--ids-from-keys"],
+        (2, 11),
+        &["\"a\" stands twice"],
+    );
+    check_refused("a.json", "{\"\":1}", &["--ids-from-keys"], (1, 5), &["an empty string"]);
+    check_refused(
+        "a.ndjson",
+        "{\"a\":1}\n",
+        &["--ids-from-keys"],
+        (1, 1),
+        &["--format json"],
+    );
+    check_refused(
+        "a.csv",
+        "id\n1\n",
+        &["--pointer", "/a"],
+        (1, 1),
+        &["--pointer", "csv", "--format json"],
+    );
     let twice = "[{\"id\":1,\"year\":1999},{\"id\":1,\"year\":2000}]";
     check_refused("a.json", twice, &[], (1, 23), &["stands twice", "--id-field"]);
     check_read("a.json", twice, &["--id-field", ""], "json", 2);

@@ -234,6 +234,59 @@ fn ids_are_found_by_their_key_text() {
 }
 
 #[test]
+fn ids_may_be_keys_or_further_down() {
+    let keyed = ParseOptions {
+        ids_from_keys: true,
+        ..options()
+    };
+    let items = read(
+        Format::Json,
+        "{\"b\": {\"n\": 1}, \"\\u00e9/\": [2], \"1\": null}",
+        &keyed,
+    );
+    assert_eq!(&items.arena()[..], br#"[{"n":1},[2],null]"#);
+    for (position, id) in ["b", "\u{e9}/", "1"].into_iter().enumerate() {
+        assert_eq!(
+            (items.find(id), items.id(position).as_deref()),
+            (Some(position), Some(id))
+        );
+    }
+    assert_eq!(items.find("n"), None);
+    // Other keys are other data, though the items are the same.
+    let hash = |source: &str| read(Format::Json, source, &keyed).content_hash();
+    assert_eq!(hash("{\"a\":1,\"b\":2}"), hash("{ \"a\": 1, \"b\": 2 }"));
+    assert_ne!(hash("{\"a\":1,\"b\":2}"), hash("{\"b\":1,\"a\":2}"));
+    assert_ne!(hash("{\"ab\":1,\"c\":2}"), hash("{\"a\":1,\"bc\":2}"));
+    let by_pointer = ParseOptions {
+        id_field: "/properties/ids/1".to_owned(),
+        ..options()
+    };
+    let source =
+        "{\"properties\":{\"ids\": [0, \"a\\u0062\"]}}\n{\"properties\":{},\"x\":1,\"properties\":{\"ids\":[1,2]}}\n";
+    let items = read(Format::Ndjson, source, &by_pointer);
+    assert_eq!((items.find("ab"), items.find("2")), (Some(0), Some(1)));
+    check_refused(
+        Format::Ndjson,
+        format!("{source}{{}}\n"),
+        &by_pointer,
+        "mixed_ids",
+        3,
+        1,
+    );
+    let none = ParseOptions {
+        id_field: String::new(),
+        ..options()
+    };
+    let items = read(Format::Json, "[{\"id\":1},{\"id\":1},{}]", &none);
+    assert!(
+        !items.has_ids()
+            && items
+                .no_ids_reason()
+                .is_some_and(|reason| reason.contains("--id-field"))
+    );
+}
+
+#[test]
 fn ids_are_there_for_all_or_for_none() {
     let plain = options();
     for source in ["[1,2]", "[{\"a\":1},{}]", "[[],\"a\"]", "[]"] {

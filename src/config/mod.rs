@@ -37,6 +37,8 @@ pub struct Config {
     pub is_id_required: bool,
     /// Leads to the array within a JSON document.
     pub pointer: Option<Pointer>,
+    /// Whether the items are the members of an object.
+    pub ids_from_keys: bool,
     /// What separates the fields of CSV, where the file is not to tell.
     pub delimiter: Option<Delimiter>,
     /// The name of a column of CSV that has none.

@@ -272,6 +272,7 @@ impl Resolver {
         let pointer = self.optional("pointer", |text| {
             text.parse().map_err(|error| format!("a JSON pointer: {error}"))
         });
+        let ids_from_keys = self.get("ids-from-keys", value::boolean);
         let delimiter = self.optional("delimiter", |text| {
             text.parse().map_err(|_| value::expected_delimiter())
         });
@@ -326,6 +327,7 @@ impl Resolver {
             id_field: id_field?,
             is_id_required: self.is_asked_for("id-field"),
             pointer: pointer?,
+            ids_from_keys: ids_from_keys?,
             delimiter: delimiter?,
             unnamed_column: unnamed_column?,
             csv_types: csv_types?,
@@ -408,6 +410,12 @@ impl Resolver {
                 "pointer",
                 "cannot be: only a JSON document has pointers, and --format names another",
             );
+        }
+        if config.ids_from_keys && config.format.is_some_and(|format| format != Format::Json) {
+            self.refuse("ids-from-keys", "cannot be: --format names another than json");
+        }
+        if config.ids_from_keys && config.is_id_required && !config.id_field.is_empty() {
+            self.refuse("ids-from-keys", "cannot be: --id-field names a member for the ids");
         }
         let is_other = |format| !matches!(format, Format::Csv | Format::Tsv);
         if config.format.is_some_and(is_other) {

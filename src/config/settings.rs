@@ -97,6 +97,11 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "A JSON pointer (RFC 6901) to the array within a JSON document, as /data/items",
     ),
+    switch(
+        "Data",
+        "ids-from-keys",
+        "Take the members of a JSON object as items, and their names as ids",
+    ),
     setting(
         "Data",
         "delimiter",

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::ParseOptions;
 use super::error::Fault;
@@ -146,6 +146,22 @@ impl Parts {
         start..self.records[position].end()
     }
 
+    /// The hash of what a client can ask for: of ids too, where they do not stand in the items.
+    fn hash_content(&self, arena: &[u8]) -> u64 {
+        let text = xxh3_64(arena);
+        if !matches!(self.ids, Ids::Apart(_)) {
+            return text;
+        }
+        let mut keys = Xxh3::with_seed(text);
+        for position in 0..self.records.len() {
+            let key = self.key(arena, position);
+            // With its length: `ab`, `c` are other keys than `a`, `bc`.
+            keys.update(&(key.len() as u64).to_le_bytes());
+            keys.update(&key);
+        }
+        keys.digest()
+    }
+
     fn key<'a>(&'a self, arena: &'a [u8], position: usize) -> Cow<'a, [u8]> {
         let record = self.records[position];
         match &self.ids {
@@ -260,7 +276,6 @@ impl Builder {
     }
 
     /// As [`Builder::push`], with an id that does not stand in the item.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no format has ids apart from items yet"))]
     pub(super) fn push_with_key(&mut self, start: usize, key: &str, place: u64) -> Result<(), Fault> {
         let position = self.parts.records.len();
         match &mut self.parts.ids {
@@ -329,6 +344,7 @@ impl Builder {
                 id: String::from_utf8_lossy(&parts.key(arena, second)).into_owned(),
                 first_item: first as u64 + 1,
                 first_line: self.lines.get(first),
+                is_key: matches!(parts.ids, Ids::Apart(_)),
             };
             return Err(places.error(self.places[second - first_pushed], fault));
         }
@@ -374,7 +390,7 @@ impl Builder {
         parts.index = index;
         parts.records.shrink_to_fit();
         parts.ids.shrink_to_fit();
-        parts.content_hash = xxh3_64(&arena);
+        parts.content_hash = parts.hash_content(&arena);
         parts.credit.resize(parts.bytes());
         credit.resize(arena.len());
         Collection {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use super::pointer::quoted;
+
 /// Why there is no collection.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseError {
@@ -59,17 +61,31 @@ pub enum Fault {
     #[error("nested deeper than {} levels", super::DEPTH_MAX)]
     Depth,
     /// A document that is not an array, and no pointer.
-    #[error("the document is {found}, not an array of items{}", hint(.arrays, *.a_line))]
+    #[error("the document is {found}, not an array of items{}", hint(.ways, *.a_line))]
     NotAnArray {
         /// What it is.
         found: &'static str,
-        /// Pointers to arrays in it.
-        arrays: Vec<String>,
+        /// Settings that read a collection in it.
+        ways: Vec<String>,
         /// Whether it could be the only line of NDJSON.
         a_line: bool,
     },
+    /// What is no object, where the ids are to be the names of its members.
+    #[error("{0} has no keys for --ids-from-keys; an object has")]
+    NotAMap(&'static str),
+    /// A setting that only a JSON document can have.
+    #[error("--{setting} leads through a JSON document, and this is {format}; --format json reads it as one")]
+    NotADocument {
+        /// The setting.
+        setting: &'static str,
+        /// What it is read as.
+        format: super::Format,
+    },
     /// The pointer leads nowhere, or not to an array.
-    #[error("--pointer {pointer} leads to {found}, not to an array of items")]
+    #[error(
+        "--pointer {pointer} leads to {found}, not to an array of items{}",
+        if *.found == "an object" { "; --ids-from-keys takes the members of an object" } else { "" }
+    )]
     Pointer {
         /// The pointer.
         pointer: String,
@@ -92,6 +108,9 @@ pub enum Fault {
         /// Leads to what could be an id, within an object.
         pointer: Option<String>,
     },
+    /// A key that names nothing.
+    #[error("the key is an empty string, which names nothing")]
+    EmptyKey,
     /// Two items of one id.
     #[error("id {id:?} stands twice: item {first_item} (line {first_line}) has it too")]
     DuplicateId {
@@ -101,6 +120,8 @@ pub enum Fault {
         first_item: u64,
         /// The line on which that item begins.
         first_line: u64,
+        /// Whether ids are the keys of an object.
+        is_key: bool,
     },
     /// An item without an id where others have one, or the other way about.
     #[error(
@@ -174,29 +195,15 @@ impl fmt::Display for Found {
     }
 }
 
-fn hint(arrays: &[String], a_line: bool) -> String {
+fn hint(ways: &[String], a_line: bool) -> String {
     let mut hint = String::new();
-    if !arrays.is_empty() {
-        let options: Vec<String> = arrays
-            .iter()
-            .map(|pointer| format!("--pointer {}", quoted(pointer)))
-            .collect();
-        hint += &format!("; name the array within it with {}", options.join(" or "));
+    if !ways.is_empty() {
+        hint += &format!("; name the collection within it with {}", ways.join(" or "));
     }
     if a_line {
         hint += "; --format ndjson reads it as one item";
     }
     hint
-}
-
-/// A pointer as a shell takes it.
-fn quoted(pointer: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '_' | '-' | '.' | '~' | ':' | '@');
-    if pointer.chars().all(is_plain) && !pointer[1.min(pointer.len())..].contains("/~") {
-        pointer.to_owned()
-    } else {
-        format!("'{}'", pointer.replace('\'', "'\\''"))
-    }
 }
 
 impl Fault {
@@ -217,9 +224,11 @@ impl Fault {
             Self::OneArray => "one_array",
             Self::Depth => "depth",
             Self::NotAnArray { .. } => "not_an_array",
+            Self::NotAMap(_) => "not_a_map",
+            Self::NotADocument { .. } => "not_a_document",
             Self::Pointer { .. } => "pointer",
             Self::AmbiguousPointer(_) => "ambiguous_pointer",
-            Self::BadId { .. } => "bad_id",
+            Self::BadId { .. } | Self::EmptyKey => "bad_id",
             Self::DuplicateId { .. } => "duplicate_id",
             Self::MixedIds { .. } => "mixed_ids",
             Self::SeveralOnALine => "several_on_a_line",
@@ -277,7 +286,9 @@ impl DataError {
     /// The setting that reads the data as it is, where the message does not name it.
     pub fn hint(&self) -> Option<&'static str> {
         match *self.fault {
-            Fault::DuplicateId { .. } => Some("--id-field names another member or, as --id-field \"\", none"),
+            Fault::DuplicateId { is_key: false, .. } => {
+                Some("--id-field names another member or, as --id-field \"\", none")
+            }
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use super::id::IdField;
 use super::pointer::encode;
 use super::scan::{ScanError, Scanned, decode, scan};
 use super::text::Text;
-use super::walk::Survey;
+use super::walk::{Map, Survey};
 use super::{ParseOptions, Pointer};
 
 pub(super) fn parse(input: impl Read, options: &ParseOptions) -> Result<Collection, ParseError> {
@@ -24,7 +24,7 @@ pub(super) fn parse(input: impl Read, options: &ParseOptions) -> Result<Collecti
 pub(super) fn parse_concatenated(input: impl Read, options: &ParseOptions) -> Result<Collection, ParseError> {
     let mut document = Document::open(input, options)?;
     while document.skip_white_space()?.is_some() {
-        document.item()?;
+        document.item(None)?;
     }
     document.finish()
 }
@@ -35,6 +35,8 @@ struct Document<'a, R> {
     builder: Builder,
     id_field: IdField,
     pointer: Option<&'a Pointer>,
+    /// Whether items are the members of an object, and their names the ids.
+    ids_from_keys: bool,
 }
 
 /// A value that has been scanned and copied to the end of the arena.
@@ -59,6 +61,7 @@ impl<'a, R: Read> Document<'a, R> {
             builder: Builder::new(options),
             id_field: IdField::of(options),
             pointer: options.pointer.as_ref(),
+            ids_from_keys: options.ids_from_keys,
         };
         match document.skip_white_space()? {
             Some(_) => Ok(document),
@@ -96,24 +99,26 @@ impl<'a, R: Read> Document<'a, R> {
     /// Reads the items of the array that `tokens` lead to from the value that begins here, and passes that value.
     fn follow(&mut self, tokens: &[String]) -> Parse<()> {
         match (self.next("a value")?, tokens) {
-            (b'[', []) => self.items(),
+            (b'{', []) if self.ids_from_keys => self.members(|document, name| document.item(Some(name))),
+            (first, []) if self.ids_from_keys => Err(self.fail(Fault::NotAMap(what_begins_with(first)))),
+            (b'[', []) => self.elements(|document| document.item(None)),
             (b'{', [token, rest @ ..]) => self.follow_member(token, rest),
             (b'[', [token, rest @ ..]) => self.follow_element(token, rest),
             (first, _) if self.pointer.is_some() => Err(self.leads_to(what_begins_with(first))),
             (first, _) => {
                 // What is not valid is said first, and that it is not alone.
                 let start = self.start();
-                let arrays = if first == b'{' {
-                    self.survey()?.into_arrays()
+                let mut survey = Survey::default();
+                if first == b'{' {
+                    self.look(&mut survey)?;
                 } else {
                     self.pass_value()?;
-                    Vec::new()
-                };
+                }
                 let end = self.text.position(self.text.at).0;
                 self.ends(&start, end)?;
                 let fault = Fault::NotAnArray {
                     found: what_begins_with(first),
-                    arrays,
+                    ways: survey.ways(),
                     a_line: false,
                 };
                 Err(start.with(fault).into())
@@ -153,34 +158,39 @@ impl<'a, R: Read> Document<'a, R> {
     }
 
     /// Passes the object that begins here, and looks for what could be a collection in it.
-    fn survey(&mut self) -> Parse<Survey> {
-        let mut survey = Survey::default();
+    fn look(&mut self, survey: &mut Survey) -> Parse<()> {
+        let mut map = Map::default();
         self.members(|document, name| {
             let Copied { scanned, out_start, .. } = document.copy_value()?;
-            survey.look(&document.builder.next()[out_start..], &format!("/{}", encode(name)));
+            let value = &document.builder.next()[out_start..];
+            map.member(value);
+            survey.look(value, &format!("/{}", encode(name)));
             document.builder.next().truncate(out_start);
             document.text.at = scanned.end;
             Ok(())
         })?;
-        Ok(survey)
+        if map.is_one() {
+            survey.maps.insert(0, String::new());
+        }
+        Ok(())
     }
 
-    fn items(&mut self) -> Parse<()> {
-        self.elements(Self::item)
-    }
-
-    /// Takes in the value that begins here.
-    fn item(&mut self) -> Parse<()> {
+    /// Takes in the value that begins here, with a key if it does not hold its id.
+    fn item(&mut self, key: Option<&str>) -> Parse<()> {
         let Copied {
             scanned,
             start,
             out_start,
         } = self.copy_value()?;
-        let id = self.id_field.locate(scanned, &self.builder.next()[out_start..]);
         let place = self.text.place(start);
-        self.builder
-            .push(out_start, id, place)
-            .map_err(|fault| self.text.error_at(start, fault))?;
+        let pushed = match key {
+            Some(key) => self.builder.push_with_key(out_start, key, place),
+            None => {
+                let id = self.id_field.locate(scanned, &self.builder.next()[out_start..]);
+                self.builder.push(out_start, id, place)
+            }
+        };
+        pushed.map_err(|fault| self.text.error_at(start, fault))?;
         self.text.at = scanned.end;
         Ok(())
     }

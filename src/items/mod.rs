@@ -49,6 +49,8 @@ pub struct ParseOptions {
     pub is_id_required: bool,
     /// Leads to the array within a JSON document.
     pub pointer: Option<Pointer>,
+    /// Whether the items are the members of a JSON object, and their names the ids.
+    pub ids_from_keys: bool,
     /// What the text is encoded in, if not in UTF-8.
     pub charset: Option<Charset>,
     /// What separates the fields of CSV, where that is not to be told by the data.
@@ -71,6 +73,7 @@ impl Default for ParseOptions {
             id_field: "id".to_owned(),
             is_id_required: false,
             pointer: None,
+            ids_from_keys: false,
             charset: None,
             delimiter: None,
             unnamed_column: None,
@@ -122,18 +125,27 @@ const SNIFF_LENGTH: usize = 1024;
 /// As of [`parse`]; and if the data is of another format than its name promises, or could be of several.
 pub fn read(told: Told, input: impl Read, options: &ParseOptions) -> Result<Parsed, ParseError> {
     let mut input = charset::decoded(input, options.charset)?;
+    // A pipe may give them one by one.
     let mut start = Vec::new();
+    match input.by_ref().take(SNIFF_LENGTH as u64).read_to_end(&mut start) {
+        Err(error) if charset::Malformed::of(&error).is_none() => return Err(error.into()),
+        _ => {}
+    }
+    let for_document = [
+        ("pointer", options.pointer.is_some()),
+        ("ids-from-keys", options.ids_from_keys),
+    ];
     let format = match told {
         Told::Given(format) | Told::ByName(format) => format,
-        Told::ByData => {
-            // A pipe may give them one by one.
-            match input.by_ref().take(SNIFF_LENGTH as u64).read_to_end(&mut start) {
-                Err(error) if charset::Malformed::of(&error).is_none() => return Err(error.into()),
-                _ => {}
-            }
-            Format::sniff(&start, options.pointer.is_some())
-        }
+        Told::ByData => Format::sniff(&start, for_document.iter().any(|(_, is_set)| *is_set)),
     };
+    if let (true, Some((setting, _))) = (format != Format::Json, for_document.iter().find(|(_, is_set)| *is_set)) {
+        let line = start
+            .split(|byte| matches!(byte, b'\r' | b'\n'))
+            .next()
+            .unwrap_or_default();
+        return Err(DataError::new(Fault::NotADocument { setting, format }, 1, 1, b"", line).into());
+    }
     let input = io::Cursor::new(start).chain(input);
     let mut notes = Vec::new();
     let is_given = told == Told::Given(format);

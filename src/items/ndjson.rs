@@ -66,7 +66,7 @@ fn no_item(builder: &mut Builder, told: Told) -> Option<Fault> {
             survey.look(item, "");
             Some(Fault::NotAnArray {
                 found: "an object",
-                arrays: survey.into_arrays(),
+                ways: survey.ways(),
                 a_line: true,
             })
         }

@@ -64,6 +64,16 @@ pub(super) fn encode(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
+/// A pointer as a shell takes it.
+pub(super) fn quoted(pointer: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '_' | '-' | '.' | '~' | ':' | '@');
+    if pointer.chars().all(is_plain) && !pointer[1.min(pointer.len())..].contains("/~") {
+        pointer.to_owned()
+    } else {
+        format!("'{}'", pointer.replace('\'', "'\\''"))
+    }
+}
+
 impl fmt::Display for Pointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.tokens.iter().try_for_each(|token| write!(f, "/{}", encode(token)))

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::pointer::encode;
+use super::pointer::{encode, quoted};
 use super::scan::decode;
 
 /// Where the value that begins at `start` ends.
@@ -116,9 +116,11 @@ pub(super) fn first_scalar(text: &[u8]) -> Option<String> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Survey {
     /// Pointers to arrays that hold objects.
-    pub(super) arrays_of_objects: Vec<String>,
+    arrays_of_objects: Vec<String>,
     /// Pointers to other arrays.
-    pub(super) arrays: Vec<String>,
+    arrays: Vec<String>,
+    /// Pointers to objects whose members could be items.
+    pub(super) maps: Vec<String>,
 }
 
 /// How deep is looked.
@@ -138,11 +140,16 @@ impl Survey {
             b'[' if text.get(start + 1) == Some(&b'{') => &mut self.arrays_of_objects,
             b'[' => &mut self.arrays,
             b'{' if depth < DEPTH_MAX => {
+                let mut map = Map::default();
                 for (name, value) in members(text, start) {
+                    map.member(&text[value.clone()]);
                     let pointer = format!("{pointer}/{}", encode(&decode(name)));
                     self.look_at(text, value.start, &pointer, depth + 1);
                 }
-                return;
+                if !map.is_one() {
+                    return;
+                }
+                &mut self.maps
             }
             _ => return,
         };
@@ -151,11 +158,45 @@ impl Survey {
         }
     }
 
-    /// All arrays, those first that are likelier meant.
-    pub(super) fn into_arrays(mut self) -> Vec<String> {
-        self.arrays_of_objects.append(&mut self.arrays);
-        self.arrays_of_objects.truncate(LISTED_MAX);
-        self.arrays_of_objects
+    /// The settings that read what was found, likely ones first.
+    pub(super) fn ways(self) -> Vec<String> {
+        let Self {
+            arrays_of_objects,
+            arrays,
+            mut maps,
+        } = self;
+        let is_map = maps.first().is_some_and(String::is_empty);
+        // Lists within the items of a map are not collections, nor are maps within them.
+        let arrays = if is_map { Vec::new() } else { arrays };
+        maps.truncate(if is_map { 1 } else { LISTED_MAX });
+        let arrays = arrays_of_objects.iter().chain(&arrays).take(LISTED_MAX);
+        let arrays = arrays.map(|pointer| format!("--pointer {}", quoted(pointer)));
+        let maps = maps.iter().map(|pointer| match pointer.as_str() {
+            "" => "--ids-from-keys".to_owned(),
+            pointer => format!("--pointer {} --ids-from-keys", quoted(pointer)),
+        });
+        arrays.chain(maps).collect()
+    }
+}
+
+/// An object that may be a map from ids to items: all of its members are objects, and there are several.
+#[derive(Debug, Default)]
+pub(super) struct Map {
+    objects: u64,
+    others: u64,
+}
+
+impl Map {
+    /// Looks at the value of a member.
+    pub(super) fn member(&mut self, value: &[u8]) {
+        match value.first() {
+            Some(b'{') => self.objects += 1,
+            _ => self.others += 1,
+        }
+    }
+
+    pub(super) fn is_one(&self) -> bool {
+        self.objects > 1 && self.others == 0
     }
 }
 

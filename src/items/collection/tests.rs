@@ -97,6 +97,7 @@ fn check(kind: Kind, ids: &[(String, usize)], step: usize) {
             id: id.clone(),
             first_item: first as u64 + 1,
             first_line: 3 * first as u64 + 1,
+            is_key: matches!(kind, Kind::Apart),
         };
         assert_eq!((error.line(), error.fault()), (3 * second as u64 + 1, &fault));
         assert_eq!(ledger.total(), 0, "what was refused is not held");

@@ -132,7 +132,7 @@ struct Reading {
     fits: bool,
     /// Whether every quote is one of RFC 4180. Where it is, `"a, b"` of another delimiter's file is not.
     is_clean: bool,
-    /// Whether the delimiter stands in a row that is not the header.
+    /// Whether the delimiter stands in a row that is not the header, or one of those is not CSV by it.
     is_in_rows: bool,
 }
 
@@ -169,6 +169,7 @@ impl Reading {
                 Err(Stop::Incomplete) => break,
                 Err(_) => {
                     reading.fits = false;
+                    reading.is_in_rows = true;
                     break;
                 }
             }
@@ -215,11 +216,15 @@ fn keep_if_any(readings: &mut Vec<Reading>, is_kept: impl Fn(&Reading) -> bool) 
     }
 }
 
-/// How often a delimiter stands in the fields of a row that are not quoted.
-pub(super) fn count(text: &[u8], fields: &[Field], delimiter: Delimiter) -> usize {
-    fields
-        .iter()
-        .filter(|field| !field.is_quoted)
-        .map(|field| memchr::memchr_iter(delimiter.0, &text[field.start..field.end]).count())
-        .sum()
+/// How often another delimiter would separate fields in a row of one field, which is all of `row`.
+pub(super) fn count(row: &[u8], delimiter: Delimiter, has_quotes: bool) -> usize {
+    let dialect = Dialect {
+        delimiter: delimiter.0,
+        has_quotes,
+    };
+    let mut fields = Vec::new();
+    match read_row(row, 0, true, dialect, &mut fields) {
+        Ok(end) if end == row.len() => fields.len() - 1,
+        _ => memchr::memchr_iter(delimiter.0, row).count(),
+    }
 }

@@ -261,7 +261,7 @@ impl<R: Read> File<R> {
                 return Err(place.clone().with(Fault::Csv(message)).into());
             }
             if self.alike.is_some() {
-                self.look_for_delimiters(start);
+                self.look_for_delimiters(start, end);
             }
             self.rows += 1;
             return Ok(next);
@@ -276,9 +276,10 @@ impl<R: Read> File<R> {
     }
 
     /// Looks, in a file of one column, for another delimiter that stands equally often in each row.
-    fn look_for_delimiters(&mut self, start: usize) {
+    fn look_for_delimiters(&mut self, start: usize, end: usize) {
         let Some(mut alike) = self.alike.take() else { return };
-        let count = |delimiter| dialect::count(self.text.window(), &self.fields, delimiter);
+        let row = &self.text.window()[start..end];
+        let count = |delimiter| dialect::count(row, delimiter, self.dialect.has_quotes);
         if self.rows == 0 {
             for delimiter in candidates_but(Delimiter::of(self.dialect.delimiter)) {
                 let message = format!(
