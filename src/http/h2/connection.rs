@@ -192,14 +192,16 @@ impl<S: Transport> Connection<S> {
             requests: TURN_REQUESTS_MAX,
             length: TURN_LENGTH_MAX,
         };
+        let mut is_first = true;
         loop {
-            let goes_on = match self.round(&mut turn, context) {
+            let goes_on = match self.round(&mut turn, is_first, context) {
                 Ok(goes_on) => goes_on,
                 Err(ended) => return Poll::Ready(ended),
             };
             if !goes_on {
                 break;
             }
+            is_first = false;
             if turn.requests == 0 || turn.length == 0 {
                 context.waker().wake_by_ref();
                 break;
@@ -213,11 +215,14 @@ impl<S: Transport> Connection<S> {
     }
 
     /// Reads once, answers what that brought, and sends. Whether there is anything more to be done.
-    fn round(&mut self, turn: &mut Turn, context: &mut Context<'_>) -> Result<bool, Ended> {
+    fn round(&mut self, turn: &mut Turn, is_first: bool, context: &mut Context<'_>) -> Result<bool, Ended> {
         let now_seconds = self.timer.now_seconds();
-        self.read(now_seconds, context)?;
-        self.begin_to_end();
+        let has_come = self.read(now_seconds, context)?;
+        if !is_first && !has_come && self.exchanges.is_empty() && self.deferred.is_empty() {
+            return Ok(false);
+        }
         let is_open = self.answer(turn, now_seconds);
+        self.begin_to_end();
         self.go_on(turn, now_seconds, context);
         let is_open = is_open && self.protocol.poll_closed(&mut nobody()).is_pending();
         let io = &mut *self.io.borrow_mut();
@@ -239,17 +244,20 @@ impl<S: Transport> Connection<S> {
         Ok(io.take_moved())
     }
 
-    /// Reads what has come, and lets pass what may.
-    fn read(&mut self, now_seconds: u32, context: &mut Context<'_>) -> Result<(), Ended> {
+    /// Reads what has come, and lets pass what may. Whether there is anything for the `h2` crate to read.
+    fn read(&mut self, now_seconds: u32, context: &mut Context<'_>) -> Result<bool, Ended> {
         let io = &mut *self.io.borrow_mut();
         let scratch = &mut *self.worker.scratch.borrow_mut();
-        if let Poll::Ready(Err(_)) = io.poll_fill(&mut scratch.input, context) {
-            return Err(Ended::Gone);
-        }
+        let has_come = match io.poll_fill(&mut scratch.input, context) {
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(_)) => return Err(Ended::Gone),
+            Poll::Pending => false,
+        };
         if io.screen(now_seconds).is_err() {
             self.protocol.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            return Ok(true);
         }
-        Ok(())
+        Ok(has_come || io.has_passed())
     }
 
     /// Tells the client that the connection is going to end, if it is.
@@ -266,7 +274,7 @@ impl<S: Transport> Connection<S> {
 
     /// Answers the requests that have come whole. False if the connection has ended.
     fn answer(&mut self, turn: &mut Turn, now_seconds: u32) -> bool {
-        let started = Instant::now();
+        let mut started = None;
         let is_open = loop {
             if turn.requests == 0 {
                 break true;
@@ -277,13 +285,14 @@ impl<S: Transport> Connection<S> {
                     self.has_answered = true;
                     // A connection that has asked is idle from then on.
                     self.timer.stop();
+                    let started = *started.get_or_insert_with(Instant::now);
                     self.respond(request, respond, now_seconds, started);
                 }
                 Poll::Ready(Some(Err(_)) | None) => break false,
                 Poll::Pending => break true,
             }
         };
-        if !self.answered.is_empty() {
+        if let Some(started) = started {
             self.io.borrow_mut().screen.answered(self.answered.len() as u32);
             let took = started.elapsed();
             for answered in self.answered.drain(..) {

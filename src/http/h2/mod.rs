@@ -27,13 +27,77 @@ const HEADER_LIST_LENGTH_DECODED_MAX: u32 = 32 << 10;
 /// What a preface begins with, as far as it is no head of HTTP/1.
 const PREFACE_TOLD_BY: &[u8] = b"PRI * HTTP/2";
 
-/// Whether a connection that begins with these bytes speaks HTTP/2; `None` if more of them must be seen.
+/// The longest line that is taken for a preface gone wrong, in bytes.
+const WORDS_LENGTH_MAX: usize = 64;
+
+/// Whether a connection that begins with these bytes speaks HTTP/2, or tries to; `None` if more of them must be seen.
 pub fn is_preface(bytes: &[u8]) -> Option<bool> {
     if bytes.starts_with(PREFACE_TOLD_BY) {
         Some(true)
     } else if PREFACE_TOLD_BY.starts_with(bytes) {
         None
     } else {
-        Some(false)
+        is_three_words(bytes)
+    }
+}
+
+/// Whether the first line is three words of letters alone. Neither is the second a target of HTTP/1 then nor the third a
+/// version, and the connection is told an error of HTTP/2 (RFC 9113, section 3.4): an answer of HTTP/1 would be taken for a
+/// frame of some megabytes.
+fn is_three_words(bytes: &[u8]) -> Option<bool> {
+    let is_of_words = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b' ';
+    let line = bytes
+        .iter()
+        .take(WORDS_LENGTH_MAX)
+        .take_while(|byte| is_of_words(byte))
+        .count();
+    match bytes.get(line) {
+        None => None,
+        Some(b'\r') => Some(
+            bytes[..line]
+                .split(|&byte| byte == b' ')
+                .filter(|word| !word.is_empty())
+                .count()
+                == 3,
+        ),
+        Some(_) => Some(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preface_is_told_from_a_request_by_its_first_bytes() {
+        let whole: &[(&[u8], bool)] = &[
+            (frames::PREFACE, true),
+            (b"PRI * HTTP/2.1\r\n", true),
+            (b"INVALID CONNECTION PREFACE\r\n\r\n", true),
+            (b"GET / HTTP/1.1\r\n", false),
+            (b"PRI * HTTP/1.1\r\n", false),
+            (b"PRI / HTTP/2.0\r\n", false),
+            (b"OPTIONS * HTTP/1.1\r\n", false),
+            (b"GET / FOO\r\n", false),
+            (b"garbage\r\n", false),
+            (b"two words\r\n", false),
+            (b"these are four words\r\n", false),
+            (b"\r\nGET", false),
+            (b"\x16\x03\x01\x02\x00", false),
+            (&[b'A'; 200], false),
+        ];
+        for (bytes, expected) in whole {
+            assert_eq!(is_preface(bytes), Some(*expected), "{}", bytes.escape_ascii());
+            // Never told wrong before it is told.
+            for length in 0..bytes.len() {
+                let told = is_preface(&bytes[..length]);
+                assert!(
+                    told.is_none_or(|told| told == *expected),
+                    "{length} of {}",
+                    bytes.escape_ascii()
+                );
+            }
+        }
+        assert_eq!(is_preface(b"GET "), None);
     }
 }

@@ -17,10 +17,19 @@ const BLOCK_LENGTH_MAX: usize = 1 << 10;
 #[derive(Debug, Default)]
 pub(super) struct Heads {
     block: Vec<u8>,
-    known: Vec<(Box<[u8]>, HeaderMap)>,
+    known: Vec<Known>,
     /// Which of `known` is replaced next.
     next: usize,
     date: Option<(DateLine, HeaderValue)>,
+}
+
+/// A block that has come before.
+#[derive(Debug)]
+struct Known {
+    block: Box<[u8]>,
+    date: DateLine,
+    /// Its fields, and `Date`.
+    fields: HeaderMap,
 }
 
 impl Heads {
@@ -28,21 +37,32 @@ impl Heads {
     pub(super) fn head(&mut self, reply: &Reply<'_>, date: &DateLine) -> Response<()> {
         self.block.clear();
         reply.write_head(&mut self.block);
-        let mut fields = match self.known.iter().find(|(block, _)| **block == *self.block) {
-            Some((_, fields)) => fields.clone(),
-            None => self.learn(),
+        let fields = match self.known.iter().position(|known| *known.block == *self.block) {
+            Some(place) => {
+                if self.known[place].date != *date {
+                    let value = self.date(date);
+                    self.known[place].fields.insert(DATE, value);
+                    self.known[place].date = *date;
+                }
+                self.known[place].fields.clone()
+            }
+            None => self.learn(date),
         };
-        fields.insert(DATE, self.date(date));
         let mut response = Response::new(());
         *response.status_mut() = StatusCode::from_u16(reply.status()).expect("Janus's status codes are status codes");
         *response.headers_mut() = fields;
         response
     }
 
-    fn learn(&mut self) -> HeaderMap {
-        let fields = fields(&Bytes::copy_from_slice(&self.block));
+    fn learn(&mut self, date: &DateLine) -> HeaderMap {
+        let mut fields = fields(&Bytes::copy_from_slice(&self.block));
+        fields.insert(DATE, self.date(date));
         if self.block.len() <= BLOCK_LENGTH_MAX {
-            let known = (self.block.as_slice().into(), fields.clone());
+            let known = Known {
+                block: self.block.as_slice().into(),
+                date: *date,
+                fields: fields.clone(),
+            };
             if self.known.len() < BLOCKS_MAX {
                 self.known.push(known);
             } else {

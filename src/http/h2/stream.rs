@@ -147,6 +147,11 @@ impl<S: Transport> Io<S> {
         self.taken = 0;
     }
 
+    /// Whether something may pass that has not been taken yet.
+    pub(super) fn has_passed(&self) -> bool {
+        self.taken < self.passed
+    }
+
     /// Whether something has come that may not pass yet.
     pub(super) fn has_rest(&self) -> bool {
         self.passed < self.input.len()
