@@ -6,127 +6,19 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use janus::http::h2::frames::{CONTROLS, PREFACE, RESETS};
 use janus::http::h2::{HEADER_LIST_LENGTH_MAX, STREAMS_MAX};
+use janus::items::{Format, ParseOptions, parse};
+use janus::ledger::Ledger;
 use janus::lifecycle::Phase;
+use janus::snapshot::{Settings, compile};
 use proptest::prelude::*;
 use tokio::io::AsyncReadExt;
 
+use crate::frames::{
+    ACK, CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, Frame, GOAWAY, HEADERS, NO_ERROR,
+    PING, PRIORITY, PROTOCOL_ERROR, REFUSED_STREAM, RST_STREAM, SETTINGS, WINDOW_UPDATE, begin, block, frame, frames,
+    get, get_block,
+};
 use crate::memory::{Client, FACES, Face, Server, pass, run, settle};
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const PRIORITY: u8 = 2;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-const CONTINUATION: u8 = 9;
-
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-const ACK: u8 = 1;
-
-const NO_ERROR: u32 = 0;
-const PROTOCOL_ERROR: u32 = 1;
-const REFUSED_STREAM: u32 = 7;
-const CANCEL: u32 = 8;
-const ENHANCE_YOUR_CALM: u32 = 11;
-
-/// The bytes of a frame.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = (payload.len() as u32).to_be_bytes();
-    let mut bytes = vec![length[1], length[2], length[3], kind, flags];
-    bytes.extend_from_slice(&stream.to_be_bytes());
-    bytes.extend_from_slice(payload);
-    bytes
-}
-
-/// A header block of literals that are not indexed (RFC 7541, section 6.2.2).
-fn block(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for (name, value) in fields {
-        bytes.push(0);
-        for text in [name, value] {
-            // An integer with a prefix of 7 bits (section 5.1).
-            let mut rest = text.len();
-            if rest < 127 {
-                bytes.push(rest as u8);
-            } else {
-                bytes.push(127);
-                rest -= 127;
-                while rest >= 128 {
-                    bytes.push(rest as u8 | 128);
-                    rest >>= 7;
-                }
-                bytes.push(rest as u8);
-            }
-            bytes.extend_from_slice(text.as_bytes());
-        }
-    }
-    bytes
-}
-
-fn get_block(path: &str) -> Vec<u8> {
-    block(&[
-        (":method", "GET"),
-        (":scheme", "http"),
-        (":authority", "a"),
-        (":path", path),
-    ])
-}
-
-fn get(stream: u32, path: &str) -> Vec<u8> {
-    frame(HEADERS, END_HEADERS | END_STREAM, stream, &get_block(path))
-}
-
-/// The preface, and SETTINGS with this window for each stream.
-fn begin(window: Option<u32>) -> Vec<u8> {
-    let mut payload = Vec::new();
-    if let Some(window) = window {
-        payload.extend_from_slice(&[0, 4]);
-        payload.extend_from_slice(&window.to_be_bytes());
-    }
-    [PREFACE.as_slice(), &frame(SETTINGS, 0, 0, &payload)].concat()
-}
-
-#[derive(Clone, Debug)]
-struct Frame {
-    kind: u8,
-    flags: u8,
-    stream: u32,
-    payload: Vec<u8>,
-}
-
-impl Frame {
-    /// The error code of RST_STREAM or GOAWAY.
-    fn code(&self) -> u32 {
-        let place = if self.kind == GOAWAY { 4 } else { 0 };
-        u32::from_be_bytes(self.payload[place..place + 4].try_into().unwrap())
-    }
-}
-
-/// The frames that the server has sent.
-fn frames(bytes: &[u8]) -> Vec<Frame> {
-    let mut rest = bytes;
-    let mut frames = Vec::new();
-    while let Some((header, tail)) = rest.split_first_chunk::<9>() {
-        let length = u32::from_be_bytes([0, header[0], header[1], header[2]]) as usize;
-        assert!(
-            tail.len() >= length,
-            "a whole frame: {:?}",
-            String::from_utf8_lossy(rest)
-        );
-        frames.push(Frame {
-            kind: header[3],
-            flags: header[4],
-            stream: u32::from_be_bytes(header[5..].try_into().unwrap()) & 0x7fff_ffff,
-            payload: tail[..length].to_vec(),
-        });
-        rest = &tail[length..];
-    }
-    assert!(rest.is_empty());
-    frames
-}
 
 impl Client {
     fn frames(&self) -> Vec<Frame> {
@@ -293,6 +185,70 @@ proptest! {
         ]), 0..3),
     ) {
         check_alike(method, &path, &fields);
+    }
+}
+
+/// A frame that may be right, as often as not of streams that are there.
+fn any_frame() -> impl Strategy<Value = Vec<u8>> {
+    let stream = (0_u32..6).prop_map(|number| number.max(1) * 2 - 1);
+    prop_oneof![
+        4 => (stream.clone(), prop::sample::select(vec!["/items/1", "/items", "/nowhere", "/metrics"]))
+            .prop_map(|(stream, path)| get(stream, path)),
+        2 => (stream.clone(), any::<bool>()).prop_map(|(stream, ends)| {
+            let block = get_block("/items/2");
+            let (first, rest) = block.split_at(20);
+            let begun = frame(HEADERS, u8::from(ends), stream, first);
+            [begun, frame(CONTINUATION, END_HEADERS, stream, rest)].concat()
+        }),
+        2 => (stream.clone(), 0_u32..70_000).prop_map(|(stream, more)| frame(WINDOW_UPDATE, 0, stream, &more.to_be_bytes())),
+        1 => (0_u32..70_000).prop_map(|more| frame(WINDOW_UPDATE, 0, 0, &more.to_be_bytes())),
+        1 => (0_u32..70_000).prop_map(|window| frame(SETTINGS, 0, 0, &[&[0, 4], &window.to_be_bytes()[..]].concat())),
+        1 => stream.clone().prop_map(|stream| frame(RST_STREAM, 0, stream, &CANCEL.to_be_bytes())),
+        2 => (stream.clone(), 0_usize..2000, any::<bool>())
+            .prop_map(|(stream, length, ends)| frame(DATA, u8::from(ends), stream, &vec![0; length])),
+        1 => (any::<u8>(), any::<u8>(), prop_oneof![Just(0), stream], prop::collection::vec(any::<u8>(), 0..40))
+            .prop_map(|(kind, flags, stream, payload)| frame(kind, flags, stream, &payload)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_frames_come_whole_frames_are_sent_and_nothing_is_left_in_the_end(
+        all in prop::collection::vec(any_frame(), 1..30),
+        places in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+    ) {
+        let bytes = all.concat();
+        let mut places: Vec<usize> = places.iter().map(|place| place.index(bytes.len())).collect();
+        places.sort_unstable();
+        places.push(bytes.len());
+        run(async {
+            let server = Server::new(Face::Lane);
+            let mut client = open(&server).await;
+            let mut start = 0;
+            for end in places {
+                client.send(&bytes[std::mem::replace(&mut start, end)..end]).await;
+            }
+            // Longer than any limit.
+            pass(200).await;
+            assert!(client.received().is_ended);
+            let mut heads = BTreeMap::new();
+            for frame in client.frames() {
+                match frame.kind {
+                    HEADERS => assert!(heads.insert(frame.stream, frame.flags & END_STREAM != 0).is_none()),
+                    DATA => {
+                        let ended = heads.get_mut(&frame.stream).expect("a head comes before its body");
+                        assert!(!std::mem::replace(ended, frame.flags & END_STREAM != 0), "nothing comes after the end");
+                    }
+                    _ => {}
+                }
+            }
+            let text = server.scrape();
+            for line in ["http_connections 0", "http_requests_in_flight 0"] {
+                assert!(text.lines().any(|found| found == line), "{line}: {text}");
+            }
+        });
     }
 }
 
@@ -632,6 +588,44 @@ fn a_stalled_stream_ends_and_the_others_go_on() {
             .send(&frame(WINDOW_UPDATE, 0, 3, &(1_u32 << 20).to_be_bytes()))
             .await;
         assert!(client.body(3).1);
+    });
+}
+
+#[test]
+fn stalled_streams_hold_what_has_been_replaced_for_30_seconds_and_no_longer() {
+    let ledger = Ledger::default();
+    let snapshot = |time: usize| {
+        let lines: String = (0..100)
+            .map(|id| format!("{{\"id\":{id},\"text\":\"{time}{}\"}}\n", "x".repeat(1000)))
+            .collect();
+        let options = ParseOptions {
+            ledger: ledger.clone(),
+            ..ParseOptions::default()
+        };
+        let items = parse(Format::Ndjson, lines.as_bytes(), &options).expect("good items");
+        compile(items, &Settings::default())
+    };
+    run(async {
+        let server = Server::new(Face::Lane);
+        server.publish(snapshot(0));
+        let one = ledger.total();
+        let mut clients = Vec::new();
+        let mut most = 0;
+        for time in 1..30 {
+            let mut client = server.connect(64 << 10).await;
+            client.send(&[begin(Some(0)), get(1, "/items")].concat()).await;
+            clients.push(client);
+            server.publish(snapshot(time));
+            most = most.max(ledger.total());
+            for _ in 0..5 {
+                for client in &mut clients {
+                    client.send(&frame(PING, 0, 0, &[0; 8])).await;
+                }
+                pass(1).await;
+            }
+        }
+        // One every 5 seconds, and the one that is current.
+        assert!((6 * one..=9 * one).contains(&most), "{most} bytes, of {one} each");
     });
 }
 

@@ -7,6 +7,7 @@
     reason = "each test file uses the part it needs"
 )]
 
+pub mod frames;
 pub mod group;
 
 use std::collections::VecDeque;

@@ -1,0 +1,130 @@
+//! Any bytes after a preface of HTTP/2, in any pieces: the connection ends, and what it was sent are whole frames.
+
+#![no_main]
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll};
+
+use janus::http::answer::Site;
+use janus::http::h2::frames::PREFACE;
+use janus::http::h2::serve;
+use janus::http::record::HttpMetrics;
+use janus::http::transport::Transport;
+use janus::http::worker::{Shared, Worker};
+use janus::items::{Format, ParseOptions, parse};
+use janus::lifecycle::Lifecycle;
+use janus::metrics::Registry;
+use janus::snapshot::{Coding, Publisher, Settings, Snapshot, compile};
+use libfuzzer_sys::fuzz_target;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| {
+    let lines: String =
+        (0..300).map(|id| format!("{{\"id\":{id},\"text\":\"{}\"}}\n", "x".repeat(id))).collect();
+    let items = parse(Format::Ndjson, lines.as_bytes(), &ParseOptions::default()).expect("good items");
+    let codings = vec![Coding::Br, Coding::Gzip];
+    compile(items, &Settings { codings, cache_control: "no-cache".to_owned(), version: "0", ..Settings::default() })
+});
+
+static METRICS: LazyLock<Arc<HttpMetrics>> = LazyLock::new(|| Arc::new(HttpMetrics::new(Arc::new(Registry::new()))));
+
+/// A client that has said all of `unread`, in pieces, and takes what it is sent, in pieces too.
+struct Memory {
+    unread: Vec<u8>,
+    piece_length: usize,
+    written: Rc<RefCell<Vec<u8>>>,
+}
+
+impl AsyncRead for Memory {
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let length = self.piece_length.min(self.unread.len()).min(buffer.remaining());
+        let rest = self.unread.split_off(length);
+        buffer.put_slice(&self.unread);
+        self.unread = rest;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Memory {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let length = (self.piece_length * 7).min(bytes.len());
+        self.written.borrow_mut().extend_from_slice(&bytes[..length]);
+        Poll::Ready(Ok(length))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Transport for Memory {}
+
+/// Takes the server's frames apart.
+fn check(mut bytes: &[u8]) {
+    const DATA: u8 = 0;
+    const HEADERS: u8 = 1;
+    const RST_STREAM: u8 = 3;
+    const SETTINGS: u8 = 4;
+    const GOAWAY: u8 = 7;
+    const END_STREAM: u8 = 1;
+    // Whether a stream that has been answered has ended.
+    let mut streams = BTreeMap::new();
+    let mut is_first = true;
+    while let Some((header, rest)) = bytes.split_first_chunk::<9>() {
+        let length = u32::from_be_bytes([0, header[0], header[1], header[2]]) as usize;
+        let (kind, flags) = (header[3], header[4]);
+        let stream = u32::from_be_bytes([header[5], header[6], header[7], header[8]]);
+        assert!(length <= 16 << 10 && rest.len() >= length, "a whole frame");
+        assert_eq!(is_first, kind == SETTINGS && flags == 0, "SETTINGS come first, and once");
+        is_first = false;
+        match kind {
+            HEADERS => {
+                assert!(stream % 2 == 1);
+                assert!(streams.insert(stream, flags & END_STREAM != 0).is_none(), "one head a stream");
+            }
+            DATA => {
+                let has_ended = streams.get_mut(&stream).expect("a head comes before its body");
+                assert!(!std::mem::replace(has_ended, flags & END_STREAM != 0), "nothing comes after the end");
+            }
+            RST_STREAM | GOAWAY | SETTINGS | 6 | 8 => {}
+            other => panic!("a frame of kind {other}"),
+        }
+        bytes = &rest[length..];
+    }
+    assert!(bytes.is_empty(), "a whole frame at the end");
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((&piece_length, bytes)) = bytes.split_first() else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let worker = Worker::start(Shared {
+            site: Arc::new(Site::default()),
+            publisher: Publisher::new(SNAPSHOT.clone()),
+            lifecycle: Arc::new(Lifecycle::default()),
+            metrics: Arc::clone(&METRICS),
+            access_log: None,
+            admin: None,
+            has_lane: true,
+        });
+        let written = Rc::default();
+        let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+        let stream = Memory {
+            unread: [PREFACE.as_slice(), &settings, bytes].concat(),
+            piece_length: usize::from(piece_length) + 1,
+            written: Rc::clone(&written),
+        };
+        let timer = worker.timers.timer();
+        serve(stream, Vec::new(), timer, None, worker).await;
+        check(&written.borrow());
+    });
+});
