@@ -20,6 +20,7 @@ use crate::hardware::{Sampler, SamplerError};
 use crate::http::access_log::AccessLog;
 use crate::http::admin::Admin;
 use crate::http::answer::{Scope, Site};
+use crate::http::authorizer::Authorizer;
 use crate::http::cors::Cors;
 use crate::http::proxies::TrustedProxies;
 use crate::http::record::HttpMetrics;
@@ -139,13 +140,14 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     let sampler = Sampler::start(config.hardware.clone(), Arc::clone(&registry)).map_err(Failure::Sampler)?;
     let reloader = Reloader::new(source(config), loading, publisher.clone(), &registry);
     let token = config.admin_token_file.clone().map(watch_token);
+    let proxies = TrustedProxies::new(config.trusted_proxies.clone());
     let admin = token.as_ref().map(|(token, _watch)| {
+        let authorizer = Authorizer::new(Arc::clone(token), &registry);
         let reloads = reloader.handle(triggers.clone());
-        Arc::new(Admin::new(Arc::clone(token), reloads, publisher.clone()))
+        Arc::new(Admin::new(authorizer, proxies.clone(), reloads, publisher.clone()))
     });
     spawn_reloader(reloader, config, sampler, events, triggers, triggered);
 
-    let proxies = TrustedProxies::new(config.trusted_proxies.clone());
     let serving = Serving {
         shutdown_timeout: config.shutdown_timeout,
         publisher,

@@ -406,3 +406,72 @@ fn the_token_is_never_logged() {
     let shown = |text: &str| text.contains(TOKEN) || text.contains("almost-the-token");
     assert!(!log.iter().any(|line| shown(line)) && !shown(scrape.text()), "{log:#?}");
 }
+
+#[test]
+fn wrong_tokens_are_counted_and_logged_once_a_minute_by_client() {
+    let files = Files::new();
+    let token = files.put("token", TOKEN);
+    let mut server = Server::start(&["--admin-token-file", &token, "--trusted-proxies", "127.0.0.1"]);
+    let ask = |token: &str, client: &str| {
+        let bearer = format!("Bearer {token}");
+        server.get_with(
+            "/-/snapshot",
+            &[("authorization", &bearer), ("x-forwarded-for", client)],
+        )
+    };
+    for client in ["203.0.113.7:51234", "2001:db8::7"] {
+        for _ in 0..5 {
+            assert_eq!(ask("wrong", client).problem(), (401, "invalid_token".to_owned()));
+        }
+        assert_eq!(ask(TOKEN, client).status, 200);
+    }
+    assert_eq!(server.get("/-/snapshot").status, 401);
+    let scrape = server.get("/metrics");
+    for (reason, count) in [("invalid", 10), ("missing", 1), ("too_many", 0)] {
+        let line = format!("janus_admin_tokens_refused_total{{reason=\"{reason}\"}} {count}\n");
+        assert!(scrape.text().contains(&line), "{line}: {}", scrape.text());
+    }
+    server.signal(rustix::process::Signal::TERM);
+    server.wait();
+    let log = server.log_so_far();
+    for client in ["203.0.113.7", "2001:db8::7"] {
+        let lines = log
+            .iter()
+            .filter(|line| line.contains("wrong admin tokens") && line.contains(client));
+        assert_eq!(lines.count(), 1, "{client}: {log:#?}");
+    }
+}
+
+#[test]
+fn who_guesses_many_at_once_is_refused_and_others_are_answered() {
+    let files = Files::new();
+    let token = files.put("token", TOKEN);
+    let server = Server::start(&["--admin-token-file", &token, "--workers", "1"]);
+    let request = b"GET /-/snapshot HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer guess\r\nConnection: close\r\n\r\n";
+    let mut guesses: Vec<Client> = (0..300).map(|_| server.connect()).collect();
+    guesses.iter_mut().for_each(|guess| guess.send(request));
+    // The one serving thread waits for none of them.
+    assert_eq!(server.get("/items/1").status, 200);
+    let statuses: Vec<u16> = guesses
+        .iter_mut()
+        .map(|guess| {
+            let answer = guess.receive("GET").unwrap();
+            if answer.status == 429 {
+                assert_eq!(answer.problem().1, "too_many_tokens");
+                assert_eq!(answer.field("retry-after"), Some("1"));
+            }
+            answer.status
+        })
+        .collect();
+    let compared = statuses.iter().filter(|status| **status == 401).count();
+    let refused = statuses.iter().filter(|status| **status == 429).count();
+    assert_eq!(compared + refused, 300, "{statuses:?}");
+    // Each second of a slow machine lets ten more be compared.
+    assert!(compared >= 15 && refused > 0, "{compared} and {refused}");
+    assert_eq!(
+        Client::connect_from("127.0.0.2", server.address)
+            .get("/-/snapshot", &[BEARER])
+            .status,
+        200
+    );
+}

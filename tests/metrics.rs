@@ -83,8 +83,12 @@ fn the_document_lists_what_a_scrape_shows() {
         .map(|id| format!("{{\"id\":{id},\"name\":\"Item number {id}\"}}"))
         .collect();
     std::fs::write(&path, format!("[{}]", items.join(","))).unwrap();
+    let token = directory.path().join("token");
+    std::fs::write(&token, "t0ken").unwrap();
     let proxy = "127.0.0.9";
     let arguments = [
+        "--admin-token-file",
+        token.to_str().unwrap(),
         "--hardware",
         "simulated",
         "--proxy-protocol",

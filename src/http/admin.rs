@@ -1,7 +1,7 @@
 //! The admin endpoints: reload, and say what is served. Only for who has the admin token.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -9,9 +9,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::answer::Endpoint;
+use super::authorizer::Authorizer;
 use super::problem::{Details, Place, Problem};
+use super::proxies::TrustedProxies;
 use super::reply::Made;
-use super::token::TokenFile;
 use crate::body::Body;
 use crate::reload::{Reloads, Report};
 use crate::snapshot::{Head, Publisher, Snapshot};
@@ -19,24 +20,35 @@ use crate::snapshot::{Head, Publisher, Snapshot};
 /// What the admin endpoints are answered from.
 #[derive(Debug)]
 pub struct Admin {
-    token: Arc<TokenFile>,
+    authorizer: Authorizer,
+    /// Whose word about a client is believed.
+    proxies: TrustedProxies,
     reloads: Reloads,
     publisher: Publisher,
 }
 
 impl Admin {
-    /// Lets who has `token` ask `reloads` for more, and be told what `publisher` has.
-    pub fn new(token: Arc<TokenFile>, reloads: Reloads, publisher: Publisher) -> Self {
+    /// Lets whom `authorizer` lets pass ask `reloads` for more, and be told what `publisher` has. `proxies` may say who asks.
+    pub fn new(authorizer: Authorizer, proxies: TrustedProxies, reloads: Reloads, publisher: Publisher) -> Self {
         Self {
-            token,
+            authorizer,
+            proxies,
             reloads,
             publisher,
         }
     }
 
-    /// Answers a request with this `Authorization`. A reload's answer waits for the reload.
-    pub async fn answer(&self, endpoint: Endpoint, authorization: Option<&[u8]>) -> Made {
-        if let Err(problem) = self.token.authorize(authorization) {
+    /// Answers a request with this `Authorization`, from `peer` and with these lines of `X-Forwarded-For`. A reload's
+    /// answer waits for the reload, and that to a wrong token may wait too.
+    pub async fn answer<'r>(
+        &self,
+        endpoint: Endpoint,
+        authorization: Option<&[u8]>,
+        peer: Option<IpAddr>,
+        forwarded_for: impl DoubleEndedIterator<Item = &'r str>,
+    ) -> Made {
+        let client = self.proxies.client(peer, forwarded_for);
+        if let Err(problem) = self.authorizer.authorize(authorization, client).await {
             return problem.made().clone();
         }
         if !self.publisher.current().is_ready() {

@@ -122,7 +122,16 @@ async fn administer(request: &HttpRequest, endpoint: Endpoint, shared: &WorkerSh
     let admin = shared.admin.as_ref();
     let admin = admin.expect("a site has the endpoints only where they can be answered");
     let authorization = request.headers().get(header::AUTHORIZATION);
-    admin.answer(endpoint, authorization.map(HeaderValue::as_bytes)).await
+    let peer = request.peer_addr().map(|address| address.ip());
+    let forwarded_for = forwarded_for(request);
+    admin
+        .answer(
+            endpoint,
+            authorization.map(HeaderValue::as_bytes),
+            peer,
+            forwarded_for.iter().copied(),
+        )
+        .await
 }
 
 fn scrape(
@@ -154,9 +163,14 @@ fn scrape(
     (answered, response)
 }
 
+/// The lines of `X-Forwarded-For`.
+fn forwarded_for(request: &HttpRequest) -> Vec<&str> {
+    let lines = request.headers().get_all("x-forwarded-for");
+    lines.filter_map(|value| value.to_str().ok()).collect()
+}
+
 fn log_access(log: &AccessLog, request: &HttpRequest, answered: &Answered) {
-    let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
-    let forwarded_for: Vec<String> = request.headers().get_all("x-forwarded-for").filter_map(text).collect();
+    let forwarded_for = forwarded_for(request);
     log.write(&Record {
         method: answered.method.label(),
         route: answered.route,
@@ -165,7 +179,7 @@ fn log_access(log: &AccessLog, request: &HttpRequest, answered: &Answered) {
         took: answered.took,
         caller: log.caller(
             request.peer_addr().map(|address| address.ip()),
-            forwarded_for.iter().map(String::as_str),
+            forwarded_for.iter().copied(),
             request
                 .headers()
                 .get("x-request-id")

@@ -53,12 +53,14 @@ pub enum Problem {
     TokenRequired,
     /// The bearer token is not the admin token.
     InvalidToken,
+    /// The client has presented so many wrong tokens that none is looked at for a while.
+    TooManyTokens,
     /// The admin token's file is not there yet, or holds none.
     TokenUnavailable,
 }
 
 impl Problem {
-    const ALL: [Problem; 20] = [
+    const ALL: [Problem; 21] = [
         Problem::NotFound,
         Problem::ItemNotFound,
         Problem::NoIds,
@@ -78,6 +80,7 @@ impl Problem {
         Problem::Draining,
         Problem::TokenRequired,
         Problem::InvalidToken,
+        Problem::TooManyTokens,
         Problem::TokenUnavailable,
     ];
 
@@ -155,6 +158,11 @@ impl Problem {
                 "This takes the admin token, as Authorization: Bearer.",
             ),
             Self::InvalidToken => (401, "invalid_token", "The bearer token is not the admin token."),
+            Self::TooManyTokens => (
+                429,
+                "too_many_tokens",
+                "Too many wrong tokens came from this address. This one was not looked at; try again in a second.",
+            ),
             Self::TokenUnavailable => (
                 503,
                 "token_unavailable",
@@ -190,6 +198,7 @@ fn make(problem: Problem) -> Made {
         Problem::PostOnly => head.field("allow", ALLOW_POST),
         Problem::NotAcceptable => head.field("vary", "accept-encoding"),
         Problem::Loading | Problem::TokenUnavailable => head.field("retry-after", "1"),
+        Problem::TooManyTokens => head.field("retry-after", "1"),
         // RFC 6750, section 3: a request without a token is told no error code.
         Problem::TokenRequired => head.field("www-authenticate", "Bearer realm=\"janus\""),
         Problem::InvalidToken => head.field("www-authenticate", "Bearer realm=\"janus\", error=\"invalid_token\""),
