@@ -153,6 +153,38 @@ class Drain(unittest.TestCase):
         delay = re.search(r"deregistration_delay\.timeout_seconds=(\d+)", notes["target-group-attributes"])
         self.assertLess(int(delay.group(1)), container(objects)["lifecycle"]["preStop"]["sleep"]["seconds"])
         self.assertEqual(notes["ssl-ports"], str(service["spec"]["ports"][0]["port"]))
+        self.assertNotIn("proxy-protocol", notes)
+
+    def test_the_load_balancer_names_clients_where_janus_believes_it(self):
+        settings = {"proxy-protocol": True, "trusted-proxies": ["10.0.0.0/24", "10.0.1.0/24"]}
+        objects = render({"settings": settings}, environment="prod")
+        prefix = "service.beta.kubernetes.io/aws-load-balancer-"
+        annotations = one(objects, "Service", "janus")["metadata"]["annotations"]
+        notes = {key.removeprefix(prefix): value for key, value in annotations.items()}
+        self.assertEqual(notes["proxy-protocol"], "*")
+        # What it asks begins so as well, and only the port for data takes that.
+        self.assertEqual((notes["healthcheck-port"], notes["healthcheck-path"]), ("traffic-port", "/health"))
+        toml = one(objects, "ConfigMap", "janus")["data"]["janus.toml"]
+        self.assertIn("proxy-protocol = true", toml)
+        self.assertIn('trusted-proxies = ["10.0.0.0/24","10.0.1.0/24"]', toml)
+        asked = {each["name"]: each["args"] for each in one(objects, "Pod")["spec"]["containers"]}
+        self.assertEqual(asked["data"][2:], ["--proxy-protocol", "--trusted-proxies", "10.0.0.0/24,10.0.1.0/24"])
+        self.assertEqual(len(asked["admin"]), 2)
+
+    def test_a_base_path_is_everywhere(self):
+        for path in ("/catalogue", "/catalogue/"):
+            values = {
+                "settings": {"base-path": path},
+                "ingress": {"enabled": True, "hosts": ["items.example"]},
+                "httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]},
+            }
+            objects = render(values)
+            (rule,) = one(objects, "Ingress")["spec"]["rules"]
+            self.assertEqual(rule["http"]["paths"][0]["path"], "/catalogue")
+            (rule,) = one(objects, "HTTPRoute")["spec"]["rules"]
+            self.assertEqual(rule["matches"][0]["path"]["value"], "/catalogue")
+            asked = {each["name"]: each["args"] for each in one(objects, "Pod")["spec"]["containers"]}
+            self.assertTrue(asked["data"][1].endswith("/catalogue/items"))
 
 
 class Route(unittest.TestCase):

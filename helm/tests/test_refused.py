@@ -99,6 +99,10 @@ class Refusals(unittest.TestCase):
         self.check({"networkPolicy": policy, "httpRoute": {"enabled": True}}, "networkPolicy.gatewayNamespace")
         self.check({"networkPolicy": policy, "ingress": {"enabled": True}}, "networkPolicy.gatewayNamespace")
 
+    def test_a_proxy_protocol_that_anybody_may_speak(self):
+        self.check({"settings": {"proxy-protocol": True}}, "settings.proxy-protocol", "settings.trusted-proxies")
+        self.check({"settings": {"proxy-protocol": "true", "trusted-proxies": ""}}, "settings.trusted-proxies")
+
     def test_all_that_is_wrong_is_told_together(self):
         values = {"ingress": {"enabled": True}, "secretStore": {"enabled": True}}
         self.check(values, "ingress.hosts", "secretStore.region")

@@ -83,6 +83,22 @@ labels:
 {{ add .Values.drain.seconds (include "janus.drainDelay" .) .Values.drain.shutdownTimeoutSeconds 5 }}
 {{- end -}}
 
+{{- /* The path that all routes are below, without a slash at its end. */ -}}
+{{- define "janus.basePath" -}}
+{{- index .Values.settings "base-path" | default "" | trimSuffix "/" -}}
+{{- end -}}
+
+{{- /* Something, if load balancers begin connections with the PROXY protocol. */ -}}
+{{- define "janus.proxyProtocol" -}}
+{{- if eq (index .Values.settings "proxy-protocol" | default false | toString) "true" -}}yes{{- end -}}
+{{- end -}}
+
+{{- /* The trusted proxies, separated by commas. */ -}}
+{{- define "janus.trustedProxies" -}}
+{{- $proxies := index .Values.settings "trusted-proxies" | default "" -}}
+{{- kindIs "slice" $proxies | ternary (join "," $proxies) (toString $proxies) -}}
+{{- end -}}
+
 {{- /* The settings as TOML: JSON's strings, numbers, booleans and arrays are TOML's. */ -}}
 {{- define "janus.toml" -}}
 # Made by the chart from `settings`.

@@ -66,6 +66,9 @@ all are told together. */ -}}
 {{- if and .Values.networkPolicy.enabled (or .Values.ingress.enabled .Values.httpRoute.enabled) (not .Values.networkPolicy.gatewayNamespace) -}}
 {{- $wrong = append $wrong "networkPolicy.gatewayNamespace: the policy would shut out the controller of ingress or httpRoute. Name its namespace." -}}
 {{- end -}}
+{{- if and (include "janus.proxyProtocol" .) (not (include "janus.trustedProxies" .)) -}}
+{{- $wrong = append $wrong "settings.proxy-protocol: anybody could name any client. List the subnets of the load balancer in settings.trusted-proxies." -}}
+{{- end -}}
 {{- with $wrong -}}
 {{- fail (printf "these values cannot be:\n- %s\n" (join "\n- " .)) -}}
 {{- end -}}
