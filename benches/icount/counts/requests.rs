@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use gungraun::prelude::*;
-use janus::http::answer::{Scope, Site};
+use janus::http::answer::Site;
 use janus::http::lane::{Ended, Lane};
 use janus::http::record::HttpMetrics;
 use janus::http::transport::Transport;
@@ -136,11 +136,7 @@ fn worker(snapshot: Snapshot) -> Rc<Worker> {
     let set = Box::leak(Box::new(LocalSet::new()));
     let _entered = set.enter();
     Worker::start(Shared {
-        site: Arc::new(Site {
-            scope: Scope::All,
-            has_token: false,
-            cors: None,
-        }),
+        site: Arc::new(Site::default()),
         publisher: Publisher::new(snapshot),
         lifecycle: Arc::new(Lifecycle::default()),
         metrics: Arc::new(HttpMetrics::new(Arc::new(Registry::new()))),
