@@ -5,6 +5,7 @@ use std::hint::black_box;
 use gungraun::prelude::*;
 use janus::items::{Collection, Format, ParseOptions, parse};
 use janus::snapshot::{Coding, Settings, Snapshot, compile};
+use xxhash_rust::xxh3::xxh3_64;
 
 #[path = "../../support/generate.rs"]
 mod generate;
@@ -41,10 +42,31 @@ fn warm(source: Source) -> Source {
     source
 }
 
+/// Items of nothing but an id, 40,000 of them.
+fn ids(is_wanted: impl Fn(&[u8]) -> bool) -> Source {
+    const COUNT: usize = 40_000;
+    // As long as those of the flood.
+    let ids = (1_000_000..).map(|id: u32| id.to_string());
+    let ids = ids.filter(|id| is_wanted(id.as_bytes())).take(COUNT);
+    let text: String = ids.map(|id| format!("{{\"id\":{id}}}\n")).collect();
+    (Format::Ndjson, text.into_bytes().leak())
+}
+
+fn ids_in_order() -> Source {
+    ids(|_| true)
+}
+
+/// Ids that meet in every table that goes by a hash without a key: of its lower bits all but a few are the same.
+fn ids_of_a_flood() -> Source {
+    ids(|id| xxh3_64(id) & 0x1_ffff < 0x1000)
+}
+
 #[library_benchmark(setup = warm)]
 #[bench::ndjson_10000_items(ndjson(10_000))]
 #[bench::json_10000_items(json(10_000))]
 #[bench::csv_10000_items(csv(10_000))]
+#[bench::ids_in_order(ids_in_order())]
+#[bench::ids_of_a_flood(ids_of_a_flood())]
 fn parse_source(source: Source) -> Collection {
     parsed(black_box(source))
 }
