@@ -206,10 +206,11 @@ impl Credit {
     }
 
     /// Lets go of `memory`, whose credit this is: the thread that reaps frees it, and debits it then. Without one it is
-    /// freed at once.
+    /// freed at once, and so is what was never published: whoever builds may wait, and wants the memory.
     pub fn hand_back(self, memory: impl Any + Send) {
         let ledger = self.ledger().clone();
-        if ledger.0.has_reaper.load(Ordering::Relaxed) {
+        let was_published = self.entry.account() != Account::Building;
+        if was_published && ledger.0.has_reaper.load(Ordering::Relaxed) {
             // A tuple's members are dropped in their order.
             let returned = Box::new((memory, self));
             ledger.0.handed_back.lock().push(returned);
@@ -349,8 +350,8 @@ mod tests {
         let ledger = Ledger::default();
         let reaping = ledger.reaping();
         let (freed, dropped) = std::sync::mpsc::channel();
-        let hand_back = || {
-            let (credit, witness) = (ledger.credit(Account::Retired, 7), Witness(freed.clone()));
+        let hand_back_from = |account| {
+            let (credit, witness) = (ledger.credit(account, 7), Witness(freed.clone()));
             std::thread::spawn(move || {
                 credit.hand_back(witness);
                 std::thread::current().id()
@@ -358,11 +359,16 @@ mod tests {
             .join()
             .unwrap()
         };
+        let hand_back = || hand_back_from(Account::Retired);
         hand_back();
         assert!(dropped.try_recv().is_err());
         assert_eq!(ledger.total(), 7, "it is there until it is freed");
         ledger.reap();
         assert_eq!(dropped.try_recv(), Ok(std::thread::current().id()));
+        assert_eq!(ledger.total(), 0);
+
+        let builder = hand_back_from(Account::Building);
+        assert_eq!(dropped.try_recv(), Ok(builder), "nobody has seen it");
         assert_eq!(ledger.total(), 0);
 
         hand_back();
