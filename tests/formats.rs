@@ -240,6 +240,7 @@ fn another_format_than_the_name_says_is_named() {
         &["--pointer /payments/items"],
     );
     check_refused("a.json", "{\"a\":{\"b c\":[{}]}}", &[], (1, 1), &["--pointer '/a/b c'"]);
+    check_refused("a.json", "id,n\n1,a\n", &[], (1, 1), &["--format"]);
     check_refused("a.csv", "[{\"id\":1}]\n", &[], (1, 1), &["JSON", "--format json"]);
     // Without a name the data tells: leading blank lines do not.
     check_read("-", "\n\n\n\n{\"id\":1}\n{\"id\":2}\n", &[], "ndjson", 2);
@@ -281,6 +282,12 @@ fn ids_are_found_further_down_or_left_alone() {
         (1, 15),
         &["--ids-from-keys"],
     );
+    for map in [
+        "{\"AND\":{\"name\":\"Andorra\"}}",
+        "{\"AND\":\"Andorra\",\"CHE\":\"Switzerland\"}",
+    ] {
+        check_refused("a.json", map, &[], (1, 1), &["--ids-from-keys"]);
+    }
     check_read("a.json", "{}", &["--ids-from-keys"], "json", 0);
     check_refused(
         "a.json",

@@ -286,6 +286,9 @@ impl DataError {
     /// The setting that reads the data as it is, where the message does not name it.
     pub fn hint(&self) -> Option<&'static str> {
         match *self.fault {
+            Fault::Syntax { .. } if (self.line, self.column) == (1, 1) => {
+                Some("--format names the format, if it is not JSON")
+            }
             Fault::DuplicateId { is_key: false, .. } => {
                 Some("--id-field names another member or, as --id-field \"\", none")
             }

@@ -169,7 +169,7 @@ impl<'a, R: Read> Document<'a, R> {
             document.text.at = scanned.end;
             Ok(())
         })?;
-        if map.is_one() {
+        if map.is_one() || (map.has_members() && survey.is_empty()) {
             survey.maps.insert(0, String::new());
         }
         Ok(())

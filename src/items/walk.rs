@@ -158,6 +158,11 @@ impl Survey {
         }
     }
 
+    /// Whether nothing was found.
+    pub(super) fn is_empty(&self) -> bool {
+        self.arrays_of_objects.is_empty() && self.arrays.is_empty() && self.maps.is_empty()
+    }
+
     /// The settings that read what was found, likely ones first.
     pub(super) fn ways(self) -> Vec<String> {
         let Self {
@@ -193,6 +198,10 @@ impl Map {
             Some(b'{') => self.objects += 1,
             _ => self.others += 1,
         }
+    }
+
+    pub(super) fn has_members(&self) -> bool {
+        self.objects + self.others > 0
     }
 
     pub(super) fn is_one(&self) -> bool {

@@ -113,6 +113,7 @@ impl Columns {
             Some(last) if found == width + 1 && last.is_blank() => {
                 ": it ends with a delimiter, and the first row does not"
             }
+            _ if width == 1 => "; if commas and the like are text, --delimiter tab reads it, else they are quoted",
             _ => "",
         };
         let fields = |number: usize| {
