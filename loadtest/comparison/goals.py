@@ -73,6 +73,11 @@ def bodies(figures):
     return is_met, f"user {text} µs, instructions {counts}; total {ratios} x floor"
 
 
+def h2(figures):
+    own, actix = (figures.of("h2", name, "cpu_us") for name in ("janus", "actix-web"))
+    return own <= 0.8 * actix, f"{own:.2f} µs, {own / actix:.2f} x actix-web ({actix:.2f})"
+
+
 def idle(figures):
     own = figures.of("idle", "janus", "bytes")
     return own <= 2_048, f"{own:,.0f} bytes"
@@ -103,6 +108,7 @@ GOALS = (
     ("First 200 within 10 ms of exec", cold),
     ("p99.9 at half load at most nginx's", tail),
     ("Reload of 100 MB at half load: nothing fails, p99.9 at most 2 x steady", reload),
+    ("HTTP/2 at 8 streams a connection: CPU at most 0.8 x actix-web's", h2),
 )
 
 

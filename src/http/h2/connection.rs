@@ -360,11 +360,13 @@ impl<S: Transport> Connection<S> {
         self.answered.push(answered);
         let head = self.heads.head(reply, &self.worker.date.get());
         let is_whole = reply.body().is_empty();
+        // As long as the request goes on the stream does too.
+        let ends = is_whole && unread.is_none();
         // A stream that has been reset meanwhile needs no answer.
-        let Ok(stream) = respond.send_response(head, is_whole) else {
+        let Ok(stream) = respond.send_response(head, ends) else {
             return;
         };
-        if is_whole && unread.is_none() {
+        if ends {
             return;
         }
         let source = (!is_whole).then(|| Source::Shared(reply.selected_shared().into_bytes()));

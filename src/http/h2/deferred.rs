@@ -88,7 +88,7 @@ impl Deferred {
             head.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
         let is_whole = self.is_head || matches!(size, BodySize::None | BodySize::Sized(0));
-        let Ok(stream) = self.respond.send_response(head, is_whole) else {
+        let Ok(stream) = self.respond.send_response(head, is_whole && self.unread.is_none()) else {
             return Outcome::Over;
         };
         let source = (!is_whole).then(|| Source::Made(Box::pin(body), Bytes::new()));

@@ -38,6 +38,8 @@ pub(super) struct Exchange {
     /// Nothing if all of it has been handed over.
     source: Option<Source>,
     unread: Option<Unread>,
+    /// Whether the stream is ended by a frame of its own.
+    ends_apart: bool,
     /// From which second on the client has taken nothing.
     since_seconds: u32,
     _in_flight: LevelGuard,
@@ -59,9 +61,13 @@ pub(super) enum Progress {
 }
 
 impl Unread {
-    /// Takes a request's body, if there is one.
+    /// Takes a request's body, if there is one that has not come whole yet.
     pub(super) fn new(body: RecvStream) -> Option<Self> {
-        (!body.is_end_stream()).then_some(Self { body, length: 0 })
+        if body.is_end_stream() {
+            return None;
+        }
+        let mut unread = Self { body, length: 0 };
+        (!unread.discard()).then_some(unread)
     }
 
     /// Throws away what has come. Whether that was all, or is enough.
@@ -92,6 +98,7 @@ impl Exchange {
         Self {
             stream,
             source,
+            ends_apart: unread.is_some(),
             unread,
             since_seconds: now_seconds,
             _in_flight: in_flight,
@@ -114,11 +121,24 @@ impl Exchange {
         }
         match sent {
             Ok(Progress::Waits) => Progress::Waits,
-            Ok(Progress::Over) if self.unread.is_some() => {
+            Ok(Progress::Over) => {
                 self.source = None;
-                Progress::Waits
+                if self.unread.is_some() {
+                    return Progress::Waits;
+                }
+                self.end();
+                Progress::Over
             }
-            Ok(Progress::Over) | Err(_) => Progress::Over,
+            Err(_) => Progress::Over,
+        }
+    }
+
+    /// Ends the answer, if it has not ended with its last byte. As long as the request goes on the answer does too: what a
+    /// client does to a stream whose answer has ended nobody would tell it.
+    fn end(&mut self) {
+        if self.ends_apart {
+            // A stream that has just been reset has no end.
+            let _ = self.stream.send_data(Bytes::new(), true);
         }
     }
 
@@ -143,7 +163,7 @@ impl Exchange {
                                 return Ok(Progress::Over);
                             }
                             Poll::Ready(None) => {
-                                self.stream.send_data(Bytes::new(), true)?;
+                                self.ends_apart = true;
                                 return Ok(Progress::Over);
                             }
                             Poll::Pending => return Ok(Progress::Waits),
@@ -163,9 +183,9 @@ impl Exchange {
             }
             *room -= length;
             let part = piece.split_to(length);
-            let ends = is_last && piece.is_empty();
-            self.stream.send_data(part, ends)?;
-            return Ok(if ends { Progress::Over } else { Progress::Waits });
+            let is_all = is_last && piece.is_empty();
+            self.stream.send_data(part, is_all && !self.ends_apart)?;
+            return Ok(if is_all { Progress::Over } else { Progress::Waits });
         }
     }
 
@@ -190,6 +210,8 @@ impl Exchange {
     pub(super) fn reset(mut self) {
         if self.is_sending() {
             self.stream.send_reset(Reason::CANCEL);
+        } else {
+            self.end();
         }
     }
 }
