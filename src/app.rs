@@ -76,8 +76,8 @@ impl Failure {
 /// How long readiness waits for the sensors: one that hangs is no reason not to serve.
 const FIRST_SAMPLE_MAX: Duration = Duration::from_secs(1);
 
-/// How often the file of the admin token is looked at, where the kernel does not tell of its changes.
-const TOKEN_POLL_INTERVAL: Duration = Duration::from_secs(10);
+/// How often the file of the admin token is looked at, should the kernel not tell of its changes.
+const TOKEN_POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What happens to the server from outside of its sockets.
 #[derive(Debug)]
@@ -104,6 +104,7 @@ pub fn loading(config: &Config) -> Loading {
             unnamed_column: config.unnamed_column.clone(),
             csv_no_quotes: config.csv_no_quotes,
             csv_types: config.csv_types,
+            is_growing: false,
             size_hint: None,
             ledger: Ledger::default(),
         },
@@ -138,7 +139,7 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     handle_signals(events.clone(), triggers.clone()).map_err(Failure::Start)?;
     let registry = registry(config);
     let sampler = Sampler::start(config.hardware.clone(), Arc::clone(&registry)).map_err(Failure::Sampler)?;
-    let reloader = Reloader::new(source(config), loading, publisher.clone(), &registry);
+    let reloader = Reloader::new(source(config), loading, config.guards, publisher.clone(), &registry);
     let token = config.admin_token_file.clone().map(watch_token);
     let proxies = TrustedProxies::new(config.trusted_proxies.clone());
     let admin = token.as_ref().map(|(token, _watch)| {
@@ -379,7 +380,7 @@ fn watch_token(path: PathBuf) -> (Arc<TokenFile>, Option<Watch>) {
     let token = Arc::new(TokenFile::new(path.clone()));
     let changed = {
         let token = Arc::clone(&token);
-        move || token.read()
+        move |_| token.read()
     };
     let watch = Watch::start(&path, Some(TOKEN_POLL_INTERVAL), changed);
     if let Err(error) = &watch {
@@ -398,23 +399,16 @@ fn spawn_reloader(
     triggers: mpsc::Sender<Trigger>,
     triggered: mpsc::Receiver<Trigger>,
 ) {
-    let watched = config.watch.then(|| reloader.watchable()).flatten();
-    let poll_interval = config.poll_interval;
+    let (is_watched, poll_interval) = (config.watch, config.poll_interval);
     let run = move || {
-        // Watched before it is read, so that no change falls between the two.
-        let changed = move || {
-            // A reloader that has ended reloads no more.
-            let _ = triggers.send(Trigger::Changed);
-        };
-        let watch = watched.map(|path| Watch::start(&path, poll_interval, changed));
-        if let Some(Err(error)) = &watch {
-            tracing::warn!(%error, "changes of the source are not noticed; SIGHUP reloads");
+        if is_watched {
+            reloader.watch(poll_interval, triggers);
         }
         // Readiness waits for the first sample, so that a replica that takes traffic can be alerted on.
         if !sampler.wait_first(FIRST_SAMPLE_MAX) {
             tracing::warn!("the hardware sensors do not answer; serving without them");
         }
-        let loaded = reloader.load_first();
+        let loaded = reloader.load_first(&triggered);
         let failed = loaded.is_err();
         if events.send(Event::FirstLoad(loaded)).is_err() || failed {
             return;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use crate::load::{LoadError, Loading, load};
+use crate::load::{LoadError, Loading, load_first};
 use crate::progress::Progress;
 use crate::snapshot::Coding;
 use crate::source::Source;
@@ -15,7 +15,7 @@ use crate::source::Source;
 /// As a first load of the server.
 pub fn check(source: &Source, loading: &Loading) -> Result<String, LoadError> {
     let progress = Progress::start(source.name());
-    let loaded = load(source, loading, &|input| progress.follow(input))?;
+    let loaded = load_first(source, loading, &|input| progress.follow(input))?;
     let started = Instant::now();
     let snapshot = if loaded.snapshot.is_encoded() {
         loaded.snapshot

@@ -8,6 +8,8 @@ pub const DATA: u8 = 65;
 pub const NO_INPUT: u8 = 66;
 /// An address cannot be listened on (`EX_UNAVAILABLE`).
 pub const UNAVAILABLE: u8 = 69;
+/// The program itself has failed (`EX_SOFTWARE`).
+pub const SOFTWARE: u8 = 70;
 /// Standard output does not take what is printed (`EX_IOERR`).
 pub const OUTPUT: u8 = 74;
 /// The configuration is wrong (`EX_CONFIG`).

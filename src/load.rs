@@ -4,11 +4,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::exit;
 use crate::items::{self, DataError, Format, Note, ParseError, ParseOptions, Parsed, Told};
+use crate::reload::Loss;
 use crate::snapshot::{Settings, Snapshot, compile};
-use crate::source::{Input, Revision, Source, SourceError};
+use crate::source::{Extent, Input, Revision, Shape, Source, SourceError};
 
-/// How often a source that is changed while it is read is read again.
-const ATTEMPTS_MAX: usize = 5;
+/// How many bytes are looked at to tell what a beginning of a source without a telling name is worth.
+const SNIFF_LENGTH: usize = 1024;
+
+/// How often a source that is changed while it is read is read again, if nothing else will have it read again.
+const ATTEMPTS_MAX: u32 = 5;
 
 /// How data is loaded.
 #[derive(Clone, Debug)]
@@ -19,6 +23,28 @@ pub struct Loading {
     pub parse: ParseOptions,
     /// How answers are made.
     pub compile: Settings,
+}
+
+/// What is asked of a load.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ask {
+    /// How much is read.
+    pub extent: Extent,
+    /// What has grown is to begin with this.
+    pub begins_with: Option<Revision>,
+    /// What makes no new snapshot if it is found again.
+    pub same: Option<Revision>,
+    /// Whether a change meanwhile is noticed by somebody who asks again. Otherwise it is read again here.
+    pub is_watched: bool,
+}
+
+/// What a load found.
+#[derive(Debug)]
+pub enum Found {
+    /// Something new.
+    New(Box<Loaded>),
+    /// What was known.
+    Same,
 }
 
 /// A loaded snapshot and where it came from.
@@ -32,6 +58,10 @@ pub struct Loaded {
     pub format: Format,
     /// What is to be told of the data.
     pub notes: Vec<Note>,
+    /// What a beginning of such a source is worth.
+    pub shape: Shape,
+    /// How much was read: what has grown and ends with a line is whole.
+    pub extent: Extent,
     /// Reading and parsing.
     pub parse_took: Duration,
     /// Compiling.
@@ -52,12 +82,27 @@ pub enum LoadError {
         /// What is wrong, and where.
         error: DataError,
     },
+    /// It can be published, and would lose what is served.
+    #[error("{source_name}: {loss}")]
+    Loss {
+        /// The source's name.
+        source_name: String,
+        /// What would have been lost.
+        loss: Loss,
+    },
+    /// The load itself has failed: a fault of the program.
+    #[error("the load panicked: {0}")]
+    Panicked(String),
 }
 
 impl LoadError {
     /// The exit code that `sysexits.h` has for it.
     pub fn exit_code(&self) -> u8 {
-        if self.is_bad_data() { exit::DATA } else { exit::NO_INPUT }
+        match self {
+            Self::Panicked(_) => exit::SOFTWARE,
+            error if error.is_bad_data() => exit::DATA,
+            _ => exit::NO_INPUT,
+        }
     }
 
     /// What is wrong, without the excerpt of the data that [`Display`](std::fmt::Display) shows.
@@ -65,6 +110,7 @@ impl LoadError {
         match self {
             Self::Source(error) => error.to_string(),
             Self::Data { source_name, error } => format!("{source_name}: {error}"),
+            Self::Loss { .. } | Self::Panicked(_) => self.to_string(),
         }
     }
 
@@ -72,20 +118,33 @@ impl LoadError {
     pub fn is_bad_data(&self) -> bool {
         match self {
             Self::Source(error) => error.is_bad_data(),
-            Self::Data { .. } => true,
+            Self::Data { .. } | Self::Loss { .. } => true,
+            Self::Panicked(_) => false,
         }
     }
 
     /// The fault in the data, with its place, if the source could be read.
     pub fn fault(&self) -> Option<&DataError> {
         match self {
-            Self::Source(_) => None,
             Self::Data { error, .. } => Some(error),
+            Self::Source(_) | Self::Loss { .. } | Self::Panicked(_) => None,
         }
     }
 
-    fn is_change(&self) -> bool {
-        matches!(self, Self::Source(SourceError::Changed { .. }))
+    /// What would have been lost, if that is why there is no new snapshot.
+    pub fn loss(&self) -> Option<&Loss> {
+        match self {
+            Self::Loss { loss, .. } => Some(loss),
+            _ => None,
+        }
+    }
+
+    /// Whether the source is being written.
+    pub fn is_change(&self) -> bool {
+        matches!(
+            self,
+            Self::Source(SourceError::Changed { .. } | SourceError::Rewritten { .. })
+        )
     }
 }
 
@@ -94,21 +153,48 @@ impl LoadError {
 /// # Errors
 ///
 /// If the source cannot be read, or what it holds is not a collection. A source that is changed while it is read is
-/// read again before that is an error.
-pub fn load(source: &Source, loading: &Loading, opened: &dyn Fn(&Input)) -> Result<Loaded, LoadError> {
-    let mut result = load_once(source, loading, opened);
-    for _ in 1..ATTEMPTS_MAX {
-        match &result {
-            Err(error) if error.is_change() => result = load_once(source, loading, opened),
-            _ => break,
-        }
+/// given up at once; unless the change is noticed otherwise it is read again before that is an error, and what only
+/// grows meanwhile is read as far as its records are whole.
+pub fn load(source: &Source, loading: &Loading, ask: &Ask, opened: &dyn Fn(&Input)) -> Result<Found, LoadError> {
+    let mut ask = *ask;
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let mut shape = Shape::Opaque;
+        let error = match load_once(source, loading, &ask, &mut shape, opened) {
+            Err(error) if error.is_change() && !ask.is_watched && attempt < ATTEMPTS_MAX => error,
+            result => return result,
+        };
+        let grew = matches!(error, LoadError::Source(SourceError::Changed { grew: true, .. }));
+        ask.extent = if grew && shape == Shape::Lines {
+            Extent::Grown
+        } else {
+            Extent::Whole
+        };
     }
-    result
 }
 
-fn load_once(source: &Source, loading: &Loading, opened: &dyn Fn(&Input)) -> Result<Loaded, LoadError> {
+/// The first load: there is nothing yet that could be found again.
+///
+/// # Errors
+///
+/// As of [`load`].
+pub fn load_first(source: &Source, loading: &Loading, opened: &dyn Fn(&Input)) -> Result<Loaded, LoadError> {
+    match load(source, loading, &Ask::default(), opened)? {
+        Found::New(loaded) => Ok(*loaded),
+        Found::Same => unreachable!("nothing is known"),
+    }
+}
+
+fn load_once(
+    source: &Source,
+    loading: &Loading,
+    ask: &Ask,
+    shape: &mut Shape,
+    opened: &dyn Fn(&Input),
+) -> Result<Found, LoadError> {
     let started = Instant::now();
-    let mut input = source.open()?;
+    let mut input = source.open_extent(ask.extent, ask.begins_with)?;
     opened(&input);
     let by_name = || source.extension().and_then(|name| Format::from_extension(&name));
     let told = loading
@@ -116,8 +202,26 @@ fn load_once(source: &Source, loading: &Loading, opened: &dyn Fn(&Input)) -> Res
         .map(Told::Given)
         .or_else(|| by_name().map(Told::ByName))
         .unwrap_or(Told::ByData);
+    let format = match told {
+        Told::Given(format) | Told::ByName(format) => format,
+        Told::ByData => {
+            let start = input.peek(SNIFF_LENGTH).map_err(SourceError::from_io)?;
+            Format::sniff(start, loading.parse.pointer.is_some())
+        }
+    };
+    // The end of a text in another charset may be half of a character.
+    let is_opaque = input.is_compressed() || loading.parse.charset.is_some();
+    let shape_of = |format| match format {
+        _ if is_opaque => Shape::Opaque,
+        Format::Json => Shape::Document,
+        Format::Ndjson | Format::Csv | Format::Tsv => Shape::Lines,
+        // The beginning of a number is a number.
+        Format::Concatenated => Shape::Opaque,
+    };
+    *shape = shape_of(format);
     let options = ParseOptions {
         size_hint: input.size_hint(),
+        is_growing: ask.extent == Extent::Grown,
         ..loading.parse.clone()
     };
     let parsed = items::read(told, &mut input, &options).map_err(|error| match error {
@@ -133,17 +237,27 @@ fn load_once(source: &Source, loading: &Loading, opened: &dyn Fn(&Input)) -> Res
         (Err(error), Ok(_)) => return Err(error.into()),
         (revision, _) => revision,
     };
-    let Parsed { items, format, notes } = parsed?;
+    let Parsed {
+        items,
+        format,
+        notes,
+        is_cut,
+    } = parsed?;
     let revision = revision?;
+    if ask.same == Some(revision) {
+        return Ok(Found::Same);
+    }
     let parse_took = started.elapsed();
     let started = Instant::now();
     let snapshot = compile(items, &loading.compile).with_loaded_at(SystemTime::now());
-    Ok(Loaded {
+    Ok(Found::New(Box::new(Loaded {
         snapshot,
         revision,
         format,
         notes,
+        shape: shape_of(format),
+        extent: if is_cut { Extent::Grown } else { Extent::Whole },
         parse_took,
         compile_took: started.elapsed(),
-    })
+    })))
 }

@@ -32,6 +32,15 @@ pub struct Progress {
 impl Progress {
     /// Begins to watch over the load of the source of this name.
     pub fn start(name: String) -> Self {
+        Self::begin(name, std::io::stderr().is_terminal())
+    }
+
+    /// As `start`, but always as lines of the log: a bar has no place among what a server logs.
+    pub fn start_in_log(name: String) -> Self {
+        Self::begin(name, false)
+    }
+
+    fn begin(name: String, has_bar: bool) -> Self {
         let current = Arc::new(Mutex::new(None));
         let (ended, end) = channel::<()>();
         let watch = {
@@ -41,7 +50,7 @@ impl Progress {
                 if !wait(QUIET) {
                     return;
                 }
-                let bar = std::io::stderr().is_terminal().then(bar);
+                let bar = has_bar.then(bar);
                 loop {
                     let progress: Option<ReadProgress> = current.lock().clone();
                     let (read, total) = progress.map_or((0, None), |progress| (progress.read(), progress.total()));

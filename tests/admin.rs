@@ -225,6 +225,42 @@ fn bad_data_is_named_by_its_place_and_does_not_replace_good() {
 }
 
 #[test]
+fn a_reload_that_would_lose_data_is_refused_unless_it_is_forced() {
+    let files = Files::new();
+    let server = serve(&files, r#"[{"id":1},{"id":2}]"#);
+    let ask = |query: &str| {
+        server
+            .connect()
+            .request("POST", &format!("/-/reload{query}"), &[BEARER])
+    };
+    for (content, reason, after, removed) in [("[]", "empty", 0, 2), (r#"[{"ID":3}]"#, "ids", 1, 1)] {
+        files.put("items.json", content);
+        for query in ["", "?", "?force=false"] {
+            let response = ask(query);
+            assert_eq!(response.problem(), (422, "data_loss".to_owned()), "{query}");
+            let problem = response.json();
+            assert_eq!(problem["reason"], reason);
+            let counts = ["items_before", "items_after", "items_removed"].map(|name| problem[name].as_u64());
+            assert_eq!(counts, [Some(2), Some(after), Some(removed)]);
+            let told = snapshot(&server)["last_reload"].clone();
+            assert_eq!(
+                (&told["result"], &told["error"]["reason"]),
+                (&"failure".into(), &reason.into())
+            );
+            assert_eq!(server.get("/items").text(), r#"[{"id":1},{"id":2}]"#);
+        }
+        let response = ask("?force=true");
+        assert_eq!((response.status, &response.json()["result"]), (200, &"success".into()));
+        assert_eq!(server.get("/items").text(), content);
+        files.put("items.json", r#"[{"id":1},{"id":2}]"#);
+        assert_eq!(ask("").json()["result"], "success");
+    }
+    // Bad data is bad data, by whatever force.
+    files.put("items.json", "[");
+    assert_eq!(ask("?force=true").problem(), (422, "bad_data".to_owned()));
+}
+
+#[test]
 fn everyone_who_asks_for_a_reload_at_once_gets_an_outcome() {
     let files = Files::new();
     let server = serve(&files, r#"[{"id":1}]"#);
@@ -272,9 +308,23 @@ fn other_methods_and_parameters_are_refused_and_scripts_of_other_origins_too() {
         let response = server.connect().request(method, path, &[BEARER, origin]);
         assert_eq!(response.status, 200);
         assert!(!response.head.contains("access-control"), "{}", response.head);
-        let in_the_query = format!("{path}?access_token={TOKEN}");
-        let response = server.connect().request(method, &in_the_query, &[BEARER]);
-        assert_eq!(response.problem(), (400, "unknown_parameter".to_owned()), "{path}");
+        for query in [
+            &format!("access_token={TOKEN}"),
+            "force",
+            "force=1",
+            "force=TRUE",
+            "Force=true",
+            "force=true&force=true",
+            "force=true&x",
+        ] {
+            let in_the_query = format!("{path}?{query}");
+            let response = server.connect().request(method, &in_the_query, &[BEARER]);
+            assert_eq!(
+                response.problem(),
+                (400, "unknown_parameter".to_owned()),
+                "{in_the_query}"
+            );
+        }
     }
 }
 

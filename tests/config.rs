@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use janus::config::{Config, ConfigError, SETTINGS, Sources, markdown, resolve};
+use janus::reload::{Guards, Share};
 use janus::source::Location;
 
 fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, OsString> {
@@ -123,6 +124,8 @@ fn a_bad_value_is_named_with_its_flag_variable_and_origin() {
         ("format", "xml"),
         ("csv-types", "yes"),
         ("poll-interval", "1ms"),
+        ("min-items", "-1"),
+        ("max-removed", "most"),
         ("access-log", "on"),
         ("no-lane", "x"),
     ] {
@@ -176,6 +179,31 @@ fn what_is_no_setting_is_refused_with_the_nearest() {
         ("JANUS_PORT_80_TCP", "x"),
     ];
     config(&[], &variables, None).unwrap();
+}
+
+#[test]
+fn a_file_is_polled_unless_that_is_turned_off() {
+    let poll = |value: &[(&str, &str)]| config(value, &[], None).unwrap().poll_interval;
+    assert_eq!(poll(&[]), Some(Duration::from_secs(2)));
+    assert_eq!(
+        poll(&[("data", "a.json"), ("poll-interval", "100ms")]),
+        Some(Duration::from_millis(100))
+    );
+    for off in ["0", "0s"] {
+        assert_eq!(poll(&[("poll-interval", off)]), None);
+    }
+}
+
+#[test]
+fn nothing_is_lost_by_default_but_some_items() {
+    assert_eq!(config(&[], &[], None).unwrap().guards, Guards::default());
+    let flags = [("allow-empty", "true"), ("min-items", "10"), ("max-removed", "12.5%")];
+    let guards = Guards {
+        allow_empty: true,
+        items_min: 10,
+        removed_max: Some(Share::BasisPoints(1_250)),
+    };
+    assert_eq!(config(&flags, &[], None).unwrap().guards, guards);
 }
 
 #[test]

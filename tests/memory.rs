@@ -6,10 +6,11 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::time::Instant;
 
 use rustix::process::Signal;
 use support::group::Group;
-use support::{Server, janus_in, put};
+use support::{PATIENCE, Server, janus_in, put};
 
 const MIB: u64 = 1 << 20;
 
@@ -95,7 +96,12 @@ fn a_megabyte_is_reloaded_in_64_mib_with_all_codings_and_given_back() {
     reload(&mut server, &data, 1 << 20, 5);
     assert_eq!(group.kills(), 0);
     assert!(group.peak() < 48 * MIB, "{} bytes", group.peak());
-    assert!(group.used() < 16 * MIB, "{} bytes", group.used());
+    // The last snapshot without codings goes when its memory is looked at next, and what it took with it.
+    let deadline = Instant::now() + PATIENCE;
+    while group.used() >= 16 * MIB {
+        assert!(Instant::now() < deadline, "{} bytes", group.used());
+        assert_eq!(server.get("/health").status, 200);
+    }
     for coding in ["br", "zstd", "gzip"] {
         let answer = server.get_with("/items", &[("accept-encoding", coding)]);
         assert_eq!(answer.field("content-encoding"), Some(coding));

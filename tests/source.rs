@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use janus::source::watch::Watch;
-use janus::source::{Location, Source, SourceError};
+use janus::source::{Extent, Location, Source, SourceError};
 
 const LIMIT: u64 = 1 << 20;
 
@@ -177,11 +177,85 @@ fn a_revision_is_that_of_the_bytes() {
         input.finish().unwrap()
     };
     let first = read_revision();
-    assert_eq!(source.revision().unwrap(), Some(first));
     std::fs::write(&path, b"[2]").unwrap();
-    assert_ne!(source.revision().unwrap(), Some(first));
+    assert_ne!(read_revision(), first);
     std::fs::write(&path, b"[1]").unwrap();
     assert_eq!(read_revision(), first);
+}
+
+#[test]
+fn what_has_grown_is_read_as_far_as_it_was_and_begins_as_it_did() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(&directory, "a.ndjson", b"1\n2\n");
+    let source = Source::new(Location::File(path.clone()), LIMIT);
+    let read_grown = |known| {
+        let mut input = source.open_extent(Extent::Grown, known)?;
+        append(&path, b"and more meanwhile\n");
+        let mut bytes = Vec::new();
+        input.read_to_end(&mut bytes).map_err(SourceError::from_io)?;
+        Ok::<_, SourceError>((bytes, input.finish()?))
+    };
+    let (bytes, known) = read_grown(None).unwrap();
+    assert_eq!(bytes, b"1\n2\n");
+    let (bytes, longer) = read_grown(Some(known)).unwrap();
+    assert_eq!(bytes, b"1\n2\nand more meanwhile\n");
+    assert_ne!(longer, known);
+    // Written anew, and longer than before: nothing of it counts.
+    std::fs::write(&path, b"1\n3\nand more than that, and more, and more\n").unwrap();
+    assert!(matches!(read_grown(Some(known)), Err(SourceError::Rewritten { .. })));
+    // Written anew, and not yet as long.
+    std::fs::write(&path, b"1\n").unwrap();
+    assert!(matches!(read_grown(Some(known)), Err(SourceError::Rewritten { .. })));
+}
+
+fn append(path: &Path, bytes: &[u8]) {
+    let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+#[test]
+fn a_file_is_refused_by_its_size_before_it_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(&directory, "sparse.json", b"");
+    // Reading it would take hours.
+    std::fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(8 << 40)
+        .unwrap();
+    let source = Source::new(Location::File(path), LIMIT);
+    assert!(matches!(source.open(), Err(SourceError::TooLarge { .. })));
+}
+
+#[test]
+fn a_read_is_given_up_when_the_file_changes_under_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(&directory, "a.json", b"[");
+    let length: u64 = 8 << 30;
+    std::fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(length)
+        .unwrap();
+    let mut input = Source::new(Location::File(path.clone()), u64::MAX).open().unwrap();
+    let mut chunk = vec![0; 1 << 20];
+    input.read_exact(&mut chunk).unwrap();
+    std::fs::write(path.with_extension("new"), b"[2]").unwrap();
+    std::fs::rename(path.with_extension("new"), &path).unwrap();
+    let mut read = 0;
+    let error = loop {
+        match input.read(&mut chunk) {
+            Ok(length) => read += length as u64,
+            Err(error) => break SourceError::from_io(error),
+        }
+    };
+    assert!(matches!(error, SourceError::Changed { .. }), "{error}");
+    assert!(
+        read < length / 64,
+        "{read} bytes were read of what is not there any more"
+    );
 }
 
 #[test]
@@ -189,14 +263,7 @@ fn a_file_that_changes_while_it_is_read_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(&directory, "a.json", b"[1]");
     let change: [fn(&Path); 3] = [
-        |path| {
-            std::fs::OpenOptions::new()
-                .append(true)
-                .open(path)
-                .unwrap()
-                .write_all(b" ")
-                .unwrap()
-        },
+        |path| append(path, b" "),
         |path| {
             std::fs::write(path.with_extension("new"), b"[2]").unwrap();
             std::fs::rename(path.with_extension("new"), path).unwrap();
@@ -226,7 +293,7 @@ fn the_first_bytes_can_be_looked_at() {
 /// A watch whose calls can be waited for.
 fn watch(path: &Path, poll_interval: Option<Duration>) -> (Watch, Receiver<()>) {
     let (sender, calls) = channel();
-    let watch = Watch::start(path, poll_interval, move || sender.send(()).unwrap()).unwrap();
+    let watch = Watch::start(path, poll_interval, move |_| sender.send(()).unwrap()).unwrap();
     (watch, calls)
 }
 

@@ -19,6 +19,7 @@ pub use settings::{SETTINGS, Setting, markdown};
 use crate::hardware::HardwareConfig;
 use crate::http::proxies::TrustedProxies;
 use crate::items::{Charset, Delimiter, Format, Pointer};
+use crate::reload::Guards;
 use crate::snapshot::Coding;
 use crate::source::Location;
 
@@ -73,6 +74,8 @@ pub struct Config {
     pub watch: bool,
     /// How often the file is looked at besides.
     pub poll_interval: Option<Duration>,
+    /// What a reload is allowed to lose.
+    pub guards: Guards,
     /// Which sensors are read, and how.
     pub hardware: HardwareConfig,
     /// How long to go on serving after SIGTERM.

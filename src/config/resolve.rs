@@ -15,6 +15,7 @@ use crate::exit;
 use crate::hardware::HardwareConfig;
 use crate::hardware::sampler::INTERVAL_MIN;
 use crate::items::Format;
+use crate::reload::Guards;
 use crate::source::Location;
 
 /// The shortest poll interval: more often is a busy loop.
@@ -292,14 +293,18 @@ impl Resolver {
         let base_path = self.get("base-path", value::base_path);
         let _ = self.get("no-watch", value::boolean);
         let watch = self.get("watch", value::boolean);
-        let poll_interval = self.optional("poll-interval", |text| {
-            value::duration(text).and_then(|interval| {
-                let is_enough = interval >= POLL_INTERVAL_MIN;
-                is_enough
-                    .then_some(interval)
-                    .ok_or_else(|| "a duration of at least 100ms".to_owned())
-            })
+        let poll_interval = self.get("poll-interval", |text| {
+            let expected = || "a duration of at least 100ms, or 0 for never".to_owned();
+            match value::duration(text)? {
+                Duration::ZERO => Ok(None),
+                interval => (interval >= POLL_INTERVAL_MIN)
+                    .then_some(Some(interval))
+                    .ok_or_else(expected),
+            }
         });
+        let allow_empty = self.get("allow-empty", value::boolean);
+        let items_min = self.get("min-items", |text| value::number(text, 0..=u32::MAX as usize));
+        let removed_max = self.optional("max-removed", value::share);
         let mode = self.get("hardware", value::hardware_mode);
         let interval = self.get("hardware-interval", |text| {
             let expected = || "a duration of at least 1s".to_owned();
@@ -345,6 +350,11 @@ impl Resolver {
             base_path: base_path?,
             watch: watch?,
             poll_interval: poll_interval?,
+            guards: Guards {
+                allow_empty: allow_empty?,
+                items_min: items_min?,
+                removed_max: removed_max?,
+            },
             hardware: HardwareConfig {
                 mode: mode?,
                 interval: interval?,
@@ -399,7 +409,7 @@ impl Resolver {
         if config.watch && self.is_asked_for("watch") && !is_file {
             self.refuse("watch", "cannot be: only a file can be watched, and --data names none");
         }
-        if config.poll_interval.is_some() && !is_file {
+        if config.poll_interval.is_some() && self.is_asked_for("poll-interval") && !is_file {
             self.refuse(
                 "poll-interval",
                 "cannot be: only a file can be looked at, and --data names none",

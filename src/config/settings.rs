@@ -217,13 +217,36 @@ pub const SETTINGS: &[Setting] = &[
         default: "true",
         ..switch("Reload", "watch", "Reload the file when it changes")
     },
-    switch("Reload", "no-watch", "Do not watch the file; SIGHUP still reloads"),
+    switch(
+        "Reload",
+        "no-watch",
+        "Neither watch the file nor poll it; SIGHUP still reloads",
+    ),
     setting(
         "Reload",
         "poll-interval",
         "DURATION",
+        "2s",
+        "Look at the file this often too, since not every change is told by the kernel; at least 100ms, 0 for never",
+    ),
+    switch(
+        "Reload",
+        "allow-empty",
+        "Let a reload that has no item replace data; it is refused otherwise",
+    ),
+    setting(
+        "Reload",
+        "min-items",
+        "NUMBER",
+        "0",
+        "Refuse a reload that has fewer items; 0 for no limit",
+    ),
+    setting(
+        "Reload",
+        "max-removed",
+        "SHARE",
         "",
-        "Look at the file this often too, for file systems that do not tell of changes; at least 100ms",
+        "Refuse a reload that lacks more of the items that are served, as 20% or 500; without it there is no limit",
     ),
     setting(
         "Hardware",

@@ -9,6 +9,7 @@ use super::{CorsOrigins, LogFormat, LogLevel};
 use crate::hardware::{DeviceLabel, Mode};
 use crate::http::route::Route;
 use crate::items::Pointer;
+use crate::reload::Share;
 use crate::snapshot::Coding;
 
 /// What was expected instead, as the end of a sentence: "... is not {this}".
@@ -66,6 +67,33 @@ pub(super) fn size(text: &str) -> Result<u64, Expected> {
     };
     let number: u64 = number.parse().map_err(|_| expected())?;
     number.checked_mul(bytes).filter(|size| *size > 0).ok_or_else(expected)
+}
+
+/// A number of items, or a percentage with up to two decimals.
+pub(super) fn share(text: &str) -> Result<Share, Expected> {
+    let expected = || "a number of items or a percentage of them, as 500, 20% or 0.5%".to_owned();
+    let digits = |text: &str| {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        is_number
+            .then(|| text.parse::<u64>().ok())
+            .flatten()
+            .ok_or_else(expected)
+    };
+    let Some(percent) = text.strip_suffix('%') else {
+        return digits(text).map(Share::Items);
+    };
+    let (whole, hundredths) = match percent.trim_end().split_once('.') {
+        Some((whole, decimals)) if matches!(decimals.len(), 1 | 2) => {
+            (digits(whole)?, digits(&format!("{decimals:0<2}"))?)
+        }
+        Some(_) => return Err(expected()),
+        None => (digits(percent.trim_end())?, 0),
+    };
+    let points = whole.checked_mul(100).and_then(|points| points.checked_add(hundredths));
+    points
+        .filter(|&points| points <= 10_000)
+        .map(Share::BasisPoints)
+        .ok_or_else(expected)
 }
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, Expected> {
@@ -312,6 +340,35 @@ mod tests {
         }
         for text in ["", "0", "MiB", "1.5GiB", "-1", "1XB", "99999999999TiB"] {
             assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn shares_are_items_or_percentages() {
+        for (text, expected) in [
+            ("0", Share::Items(0)),
+            ("500", Share::Items(500)),
+            ("20%", Share::BasisPoints(2_000)),
+            ("0.5%", Share::BasisPoints(50)),
+            ("12.34 %", Share::BasisPoints(1_234)),
+            ("100%", Share::BasisPoints(10_000)),
+        ] {
+            assert_eq!(share(text), Ok(expected), "{text}");
+        }
+        for text in [
+            "",
+            "%",
+            "-1",
+            "+1",
+            "1.5",
+            "101%",
+            "0.123%",
+            ".5%",
+            "5.%",
+            "20 percent",
+            "0x10",
+        ] {
+            assert!(share(text).is_err(), "{text}");
         }
     }
 

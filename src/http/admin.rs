@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::answer::Endpoint;
 use super::authorizer::Authorizer;
-use super::problem::{Details, Place, Problem};
+use super::problem::{Cause, Details, Lost, Place, Problem};
 use super::proxies::TrustedProxies;
 use super::reply::Made;
 use crate::body::Body;
@@ -56,7 +56,7 @@ impl Admin {
         }
         match endpoint {
             Endpoint::Snapshot => json(&Served::of(&self.publisher.current(), &self.reloads)),
-            Endpoint::Reload => match self.reloads.reload().await {
+            Endpoint::Reload { force } => match self.reloads.reload(force).await {
                 Some(report) => reloaded(&report),
                 None => Problem::Draining.made().clone(),
             },
@@ -74,7 +74,7 @@ fn reloaded(report: &Report) -> Made {
             bytes: report.bytes,
             milliseconds: report.took.as_millis() as u64,
         }),
-        Some(Failed { code, detail, place }) => Details::new(422, code, &detail, place).made(),
+        Some(Failed { code, detail, cause }) => Details::new(422, code, &detail, cause).made(),
     }
 }
 
@@ -104,25 +104,37 @@ struct Failed {
     code: &'static str,
     detail: String,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    place: Option<Place>,
+    cause: Option<Cause>,
 }
 
 impl Failed {
     fn of(report: &Report) -> Option<Self> {
         let error = report.error.as_ref()?;
-        let place = error.fault().map(|error| Place {
-            fault: error.fault().code(),
-            line: error.line(),
-            column: error.column(),
+        let place = error.fault().map(|error| {
+            Cause::Place(Place {
+                fault: error.fault().code(),
+                line: error.line(),
+                column: error.column(),
+            })
+        });
+        let loss = error.loss().map(|loss| {
+            Cause::Loss(Lost {
+                reason: loss.reason.label(),
+                items_before: loss.items_before,
+                items_after: loss.items_after,
+                items_removed: loss.items_removed,
+            })
         });
         Some(Self {
-            code: if error.is_bad_data() {
+            code: if loss.is_some() {
+                "data_loss"
+            } else if error.is_bad_data() {
                 "bad_data"
             } else {
                 "source_unreadable"
             },
             detail: error.summary(),
-            place,
+            cause: place.or(loss),
         })
     }
 }

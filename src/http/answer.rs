@@ -55,7 +55,10 @@ pub enum Answer<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// `POST /-/reload`
-    Reload,
+    Reload {
+        /// Whether what is served may be lost: `force=true`.
+        force: bool,
+    },
     /// `GET /-/snapshot`
     Snapshot,
 }
@@ -64,7 +67,7 @@ impl Endpoint {
     /// Its route's template.
     pub fn template(self) -> &'static str {
         match self {
-            Self::Reload => Route::Reload.template(),
+            Self::Reload { .. } => Route::Reload.template(),
             Self::Snapshot => Route::Snapshot.template(),
         }
     }
@@ -77,8 +80,10 @@ impl Site {
         match (&route, request.method) {
             _ if refusal(&route, request).is_some() => {}
             (Route::Metrics, Method::Get | Method::Head) => return Answer::Scrape,
-            (Route::Reload, Method::Post) if !has_parameters(request.query) => {
-                return Answer::Admin(Endpoint::Reload);
+            (Route::Reload, Method::Post) => {
+                if let Some(force) = force(request.query) {
+                    return Answer::Admin(Endpoint::Reload { force });
+                }
             }
             (Route::Snapshot, Method::Get | Method::Head) if !has_parameters(request.query) => {
                 return Answer::Admin(Endpoint::Snapshot);
@@ -155,7 +160,8 @@ fn respond<'a>(route: &Route<'_>, request: &RequestHead<'a>, snapshot: &'a Snaps
         Route::Readyz if draining => Problem::Draining.reply(),
         Route::Readyz if !snapshot.is_ready() => Problem::Loading.reply(),
         Route::Health | Route::Livez | Route::Readyz => FIXED.healthy(),
-        Route::Reload | Route::Snapshot if has_parameters(request.query) => Problem::UnknownParameter.reply(),
+        Route::Reload if force(request.query).is_none() => Problem::ForceOnly.reply(),
+        Route::Snapshot if has_parameters(request.query) => Problem::UnknownParameter.reply(),
         // Without a recorder or a reloader at hand there is nothing to tell.
         Route::Metrics | Route::Reload | Route::Snapshot => Problem::NotFound.reply(),
         Route::Server | Route::Malformed | Route::Unknown => unreachable!("answered above"),
@@ -272,6 +278,19 @@ fn precondition(request: &RequestHead<'_>, etag: &[u8]) -> Precondition {
 /// Whether a query has a parameter at all; none is known yet.
 fn has_parameters(query: Option<&[u8]>) -> bool {
     query.is_some_and(|query| query.iter().any(|&byte| byte != b'&'))
+}
+
+/// The parameter of a reload: `force=true`, `force=false`, or none, which is false. `None` if there is another, or more.
+fn force(query: Option<&[u8]>) -> Option<bool> {
+    let mut parameters = query
+        .unwrap_or_default()
+        .split(|&byte| byte == b'&')
+        .filter(|one| !one.is_empty());
+    match (parameters.next(), parameters.next()) {
+        (None, _) | (Some(b"force=false"), None) => Some(false),
+        (Some(b"force=true"), None) => Some(true),
+        _ => None,
+    }
 }
 
 /// The answers that depend on nothing.

@@ -33,6 +33,8 @@ pub enum Problem {
     RangeNotSatisfiable,
     /// A query parameter that the target does not know.
     UnknownParameter,
+    /// A query parameter of a reload other than `force`.
+    ForceOnly,
     /// The target has a character that is not ASCII, or an id is not percent-encoded UTF-8.
     MalformedPath,
     /// The head is not one of HTTP/1, or says two things about where the request ends.
@@ -60,7 +62,7 @@ pub enum Problem {
 }
 
 impl Problem {
-    const ALL: [Problem; 21] = [
+    const ALL: [Problem; 22] = [
         Problem::NotFound,
         Problem::ItemNotFound,
         Problem::NoIds,
@@ -70,6 +72,7 @@ impl Problem {
         Problem::PreconditionFailed,
         Problem::RangeNotSatisfiable,
         Problem::UnknownParameter,
+        Problem::ForceOnly,
         Problem::MalformedPath,
         Problem::MalformedRequest,
         Problem::BadHost,
@@ -123,6 +126,11 @@ impl Problem {
                 400,
                 "unknown_parameter",
                 "This resource takes no query parameter. None is needed to get around caches: what they keep, they check by its ETag.",
+            ),
+            Self::ForceOnly => (
+                400,
+                "unknown_parameter",
+                "A reload takes one query parameter: force=true, or force=false.",
             ),
             Self::MalformedPath => (
                 400,
@@ -227,7 +235,30 @@ pub(super) struct Details<'a> {
     detail: &'a str,
     code: &'static str,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    place: Option<Place>,
+    cause: Option<Cause>,
+}
+
+/// What is particular to a reload that has failed.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[serde(untagged)]
+pub(super) enum Cause {
+    /// Where the data is wrong.
+    Place(Place),
+    /// What would have been lost.
+    Loss(Lost),
+}
+
+/// What a reload would have lost.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub(super) struct Lost {
+    /// Why it was refused: a stable name.
+    pub(super) reason: &'static str,
+    /// The items that are served.
+    pub(super) items_before: usize,
+    /// The items that would have been served.
+    pub(super) items_after: usize,
+    /// The items that would have been there no more.
+    pub(super) items_removed: usize,
 }
 
 /// Where in the data a fault is, and of which kind it is.
@@ -244,14 +275,14 @@ pub(super) struct Place {
 impl<'a> Details<'a> {
     /// Of this status. With `about:blank` the title is the status phrase (section 4.2.1); what is particular stands in
     /// `code`.
-    pub(super) fn new(status: u16, code: &'static str, detail: &'a str, place: Option<Place>) -> Self {
+    pub(super) fn new(status: u16, code: &'static str, detail: &'a str, cause: Option<Cause>) -> Self {
         Self {
             r#type: "about:blank",
             title: reason(status),
             status,
             detail,
             code,
-            place,
+            cause,
         }
     }
 

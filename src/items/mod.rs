@@ -16,6 +16,7 @@ mod collection;
 mod csv;
 mod error;
 mod format;
+mod grown;
 mod id;
 mod index;
 mod json;
@@ -38,6 +39,7 @@ pub use note::Note;
 pub use pointer::{Pointer, PointerError};
 pub use scan::DEPTH_MAX;
 
+use self::grown::{Ends, WholeRecords};
 use crate::ledger::Ledger;
 
 /// How items are read.
@@ -61,6 +63,8 @@ pub struct ParseOptions {
     pub csv_no_quotes: bool,
     /// Whether columns of CSV that hold numbers or booleans become those, and empty fields null.
     pub csv_types: bool,
+    /// Whether the source goes on growing: then what follows its last line end is left out, if its records end with lines.
+    pub is_growing: bool,
     /// A guess of the source's length in bytes, to reserve memory by; a wrong one costs time only.
     pub size_hint: Option<u64>,
     /// Where memory for the items is taken note of.
@@ -79,6 +83,7 @@ impl Default for ParseOptions {
             unnamed_column: None,
             csv_no_quotes: false,
             csv_types: false,
+            is_growing: false,
             size_hint: None,
             ledger: Ledger::default(),
         }
@@ -94,6 +99,8 @@ pub struct Parsed {
     pub format: Format,
     /// What is to be told of the data all the same.
     pub notes: Vec<Note>,
+    /// Whether something was left out, of a source that goes on growing.
+    pub is_cut: bool,
 }
 
 /// Reads a collection whose format is given.
@@ -146,15 +153,29 @@ pub fn read(told: Told, input: impl Read, options: &ParseOptions) -> Result<Pars
             .unwrap_or_default();
         return Err(DataError::new(Fault::NotADocument { setting, format }, 1, 1, b"", line).into());
     }
-    let input = io::Cursor::new(start).chain(input);
+    let ends = match format {
+        _ if !options.is_growing => Ends::Anywhere,
+        Format::Json | Format::Concatenated => Ends::Anywhere,
+        Format::Csv | Format::Tsv if options.csv_no_quotes => Ends::Line,
+        Format::Ndjson => Ends::Line,
+        Format::Csv => Ends::Row(options.delimiter.map(Delimiter::byte)),
+        Format::Tsv => Ends::Row(options.delimiter.map(Delimiter::byte).or(Some(b'\t'))),
+    };
+    let mut input = WholeRecords::new(io::Cursor::new(start).chain(input), ends);
     let mut notes = Vec::new();
     let is_given = told == Told::Given(format);
     let items = match format {
-        Format::Json => json::parse(input, options),
-        Format::Ndjson => ndjson::parse(input, told, options),
-        Format::Concatenated => json::parse_concatenated(input, options),
-        Format::Csv => csv::parse(input, csv::Usual::csv(is_given), options, &mut notes),
-        Format::Tsv => csv::parse(input, csv::Usual::tsv(is_given), options, &mut notes),
+        Format::Json => json::parse(&mut input, options),
+        Format::Ndjson => ndjson::parse(&mut input, told, options),
+        Format::Concatenated => json::parse_concatenated(&mut input, options),
+        Format::Csv => csv::parse(&mut input, csv::Usual::csv(is_given), options, &mut notes),
+        Format::Tsv => csv::parse(&mut input, csv::Usual::tsv(is_given), options, &mut notes),
     }?;
-    Ok(Parsed { items, format, notes })
+    let is_cut = input.is_cut();
+    Ok(Parsed {
+        items,
+        format,
+        notes,
+        is_cut,
+    })
 }

@@ -1,8 +1,12 @@
 //! What is recorded of snapshots and reloads.
 
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
+use parking_lot::Mutex;
+
+use super::loss::{Loss, Reason};
+use super::observe::since_epoch;
 use super::report::Outcome;
 use crate::ledger::{Account, Ledger};
 use crate::metrics::{Counter, Gauge, Histogram, Info, Registry};
@@ -18,6 +22,21 @@ pub(super) struct ReloadMetrics {
     reloads: [Counter; Outcome::ALL.len()],
     last_successful: Gauge,
     duration: Histogram,
+    last_attempt: Gauge,
+    refused: [Counter; Reason::LABELS.len()],
+    refused_items: Gauge,
+    /// When the load that is under way began.
+    began: Arc<Mutex<Option<Instant>>>,
+}
+
+/// A load that is under way, until it is dropped.
+#[derive(Debug)]
+pub(super) struct InProgress(Arc<Mutex<Option<Instant>>>);
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        *self.0.lock() = None;
+    }
 }
 
 impl ReloadMetrics {
@@ -59,6 +78,26 @@ impl ReloadMetrics {
             "From the trigger of a reload to its end.",
             Some("seconds"),
         );
+        registry.describe(
+            "janus_last_reload_attempt_timestamp_seconds",
+            "When the last load began, the first one included.",
+            Some("seconds"),
+        );
+        registry.describe(
+            "janus_reload_in_progress_seconds",
+            "For how long the load that is under way has been going on; 0 if there is none.",
+            Some("seconds"),
+        );
+        registry.describe(
+            "janus_reloads_refused_total",
+            "Reloads that failed because they would have lost data, by what they would have lost.",
+            None,
+        );
+        registry.describe(
+            "janus_last_reload_refused_items",
+            "Items that the last reload would have removed, if it was refused for what it would have lost; else 0.",
+            None,
+        );
         const VALID: &str = "the names are valid and no other kind has them";
         let gauge = |name, labels: &[(&str, &str)]| registry.gauge(name, labels).expect(VALID);
         gauge("janus_source_info", &[("kind", kind)]).set(1.0);
@@ -67,8 +106,22 @@ impl ReloadMetrics {
                 .counter("janus_reloads_total", &[("result", outcome.label())])
                 .expect(VALID)
         });
+        let refused = Reason::LABELS.map(|reason| {
+            registry
+                .counter("janus_reloads_refused_total", &[("reason", reason)])
+                .expect(VALID)
+        });
+        let began = Arc::<Mutex<Option<Instant>>>::default();
+        let in_progress = gauge("janus_reload_in_progress_seconds", &[]);
+        registry.on_scrape({
+            let began = Arc::clone(&began);
+            move || {
+                let took = began.lock().map_or(Duration::ZERO, |began| began.elapsed());
+                in_progress.set(took.as_secs_f64());
+            }
+        });
         // A counter is there from the start, at 0, so that its first increment can be seen.
-        reloads.iter().for_each(|counter| counter.increment(0));
+        reloads.iter().chain(&refused).for_each(|counter| counter.increment(0));
         Self {
             info: registry.info("janus_snapshot_info", &[], "id").expect(VALID),
             items: gauge("janus_snapshot_items", &[]),
@@ -77,6 +130,10 @@ impl ReloadMetrics {
             reloads,
             last_successful: gauge("janus_last_reload_successful", &[]),
             duration: registry.histogram("janus_reload_duration_seconds", &[]).expect(VALID),
+            last_attempt: gauge("janus_last_reload_attempt_timestamp_seconds", &[]),
+            refused,
+            refused_items: gauge("janus_last_reload_refused_items", &[]),
+            began,
         }
     }
 
@@ -85,8 +142,7 @@ impl ReloadMetrics {
         self.info.set(snapshot.id());
         self.items.set(snapshot.items_count() as f64);
         if let Some(loaded) = snapshot.loaded_at() {
-            let since_epoch = loaded.duration_since(UNIX_EPOCH).unwrap_or_default();
-            self.loaded_timestamp.set(since_epoch.as_secs_f64());
+            self.loaded_timestamp.set(since_epoch(loaded));
         }
         self.last_successful.set(1.0);
         self.encoded(snapshot);
@@ -106,9 +162,21 @@ impl ReloadMetrics {
         }
     }
 
+    /// A load begins.
+    pub(super) fn begin(&self) -> InProgress {
+        self.last_attempt.set(since_epoch(SystemTime::now()));
+        *self.began.lock() = Some(Instant::now());
+        InProgress(Arc::clone(&self.began))
+    }
+
     /// A reload has ended.
-    pub(super) fn reloaded(&self, outcome: Outcome, took: Duration) {
+    pub(super) fn reloaded(&self, outcome: Outcome, took: Duration, loss: Option<&Loss>) {
         self.reloads[outcome as usize].increment(1);
+        if let Some(loss) = loss {
+            self.refused[loss.reason.place()].increment(1);
+        }
+        self.refused_items
+            .set(loss.map_or(0.0, |loss| loss.items_removed as f64));
         self.last_successful.set(f64::from(outcome != Outcome::Failure));
         self.duration.record_ns(took.as_nanos() as u64);
     }

@@ -99,9 +99,12 @@ impl Reloads {
     ///
     /// The load begins after the call, so its data is at least as new as the call; a load that is under way is not
     /// taken for it. All who ask while one is under way share the next.
-    pub async fn reload(&self) -> Option<Arc<Report>> {
+    ///
+    /// With `force` it may lose what is served; that goes for all who share the load.
+    pub async fn reload(&self, force: bool) -> Option<Arc<Report>> {
         let (sender, report) = oneshot::channel();
-        self.triggers.send(Trigger::Awaited(Reply(sender))).ok()?;
+        let reply = Reply(sender);
+        self.triggers.send(Trigger::Awaited { reply, force }).ok()?;
         report.await.ok()
     }
 
@@ -125,7 +128,7 @@ mod tests {
     use super::*;
     use crate::load::Loading;
     use crate::metrics::Registry;
-    use crate::reload::Reloader;
+    use crate::reload::{Guards, Reloader};
     use crate::snapshot::{Publisher, Settings};
     use crate::source::{Location, Source};
 
@@ -145,6 +148,7 @@ mod tests {
         Reloader::new(
             Source::new(Location::Sample, u64::MAX),
             loading,
+            Guards::default(),
             publisher,
             &Registry::new(),
         )
@@ -156,7 +160,7 @@ mod tests {
         let reloader = reloader();
         let reloads = reloader.handle(triggers);
         assert!(reloads.last().is_none());
-        let mut early: Vec<_> = (0..3).map(|_| Box::pin(reloads.reload())).collect();
+        let mut early: Vec<_> = (0..3).map(|_| Box::pin(reloads.reload(false))).collect();
         let mut context = Context::from_waker(Waker::noop());
         for asked in &mut early {
             assert!(asked.as_mut().poll(&mut context).is_pending(), "nobody loads yet");
@@ -169,7 +173,7 @@ mod tests {
             }
             assert_eq!(reports[0].outcome, Outcome::Success);
             assert!(reports.iter().all(|report| Arc::ptr_eq(report, &reports[0])));
-            let later = reloads.reload().await.unwrap();
+            let later = reloads.reload(false).await.unwrap();
             assert_eq!(later.outcome, Outcome::Unchanged);
             assert!(Arc::ptr_eq(&later, &reloads.last().unwrap()));
         });
@@ -181,13 +185,13 @@ mod tests {
     fn who_asks_a_reloader_that_has_ended_is_told() {
         let (triggers, triggered) = channel();
         let reloads = reloader().handle(triggers);
-        let mut asked = pin::pin!(reloads.reload());
+        let mut asked = pin::pin!(reloads.reload(false));
         let mut context = Context::from_waker(Waker::noop());
         assert!(asked.as_mut().poll(&mut context).is_pending());
         drop(triggered);
         assert!(matches!(asked.as_mut().poll(&mut context), Poll::Ready(None)));
         assert!(matches!(
-            pin::pin!(reloads.reload()).poll(&mut context),
+            pin::pin!(reloads.reload(false)).poll(&mut context),
             Poll::Ready(None)
         ));
     }

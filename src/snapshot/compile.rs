@@ -172,6 +172,21 @@ impl Snapshot {
         self.data.as_ref().and_then(|data| data.items.no_ids_reason())
     }
 
+    /// How many of its items `other` does not have: by their ids, where both have some, else by their number.
+    pub fn items_missing_in(&self, other: &Self) -> usize {
+        match (&self.data, &other.data) {
+            (Some(ours), Some(theirs)) if ours.items.has_ids() && theirs.items.has_ids() => {
+                let is_missing = |&position: &usize| {
+                    ours.items
+                        .id(position)
+                        .is_some_and(|id| theirs.items.find(&id).is_none())
+                };
+                (0..ours.items.len()).filter(is_missing).count()
+            }
+            _ => self.items_count().saturating_sub(other.items_count()),
+        }
+    }
+
     /// The answers of `/`.
     pub fn index(&self) -> &Resource {
         &self.index

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Identity, Revision, SourceError};
+use super::{Extent, Identity, Revision, SourceError};
 
 /// How much is read at a time, in bytes.
 pub(super) const CHUNK: usize = 256 << 10;
@@ -53,11 +53,30 @@ impl Compression {
     }
 }
 
-/// The file behind an input, to see afterwards whether it stayed as it was.
+/// How much is read between two looks at whether the file is still what it was, in bytes.
+const LOOK_INTERVAL: u64 = 16 << 20;
+
+/// The file behind an input, to see whether it stays as it was.
 #[derive(Debug)]
 pub(super) struct OpenedFile {
     pub(super) path: PathBuf,
     pub(super) before: Identity,
+    pub(super) extent: Extent,
+    /// What it held before it grew.
+    pub(super) begins_with: Option<Revision>,
+}
+
+impl OpenedFile {
+    /// Sees whether what has been and will be read is what was there when it was opened.
+    fn check(&self, name: &str) -> Result<(), SourceError> {
+        let now = Identity::at(&self.path);
+        let grew = now.is_some_and(|now| now.is_same_file(&self.before) && now.length >= self.before.length);
+        if now == Some(self.before) || (grew && self.extent == Extent::Grown) {
+            return Ok(());
+        }
+        let name = name.to_owned();
+        Err(SourceError::Changed { name, grew })
+    }
 }
 
 /// The bytes of a source, decompressed.
@@ -66,7 +85,7 @@ pub struct Input {
     reader: BufReader<Box<dyn Read + Send>>,
     compression: Option<Compression>,
     raw: Arc<Raw>,
-    file: Option<OpenedFile>,
+    file: Option<Arc<OpenedFile>>,
     read: u64,
     bytes_max: u64,
 }
@@ -114,18 +133,43 @@ impl ReadProgress {
     }
 }
 
-/// Counts and hashes what passes.
+/// Counts and hashes what passes, and gives up when its file changes.
 struct Tap<R> {
     inner: R,
     raw: Arc<Raw>,
+    name: String,
+    file: Option<Arc<OpenedFile>>,
+    /// When this much has been read the file is looked at.
+    look_at: u64,
 }
 
 impl<R: Read> Read for Tap<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.inner.read(buffer)?;
-        self.raw.hasher.lock().update(&buffer[..length]);
-        // Relaxed: see `ReadProgress`.
-        self.raw.read.fetch_add(length as u64, Ordering::Relaxed);
+        // Relaxed: see `ReadProgress`; this is the only thread that writes it.
+        let before = self.raw.read.load(Ordering::Relaxed);
+        let begins_with = self.file.as_ref().and_then(|file| file.begins_with);
+        // Up to where the hash is known, and from there.
+        let known = begins_with.filter(|known| known.length > before);
+        let length_max = known.map_or(usize::MAX, |known| {
+            usize::try_from(known.length - before).unwrap_or(usize::MAX)
+        });
+        let length_max = buffer.len().min(length_max);
+        let length = self.inner.read(&mut buffer[..length_max])?;
+        let read = before + length as u64;
+        let mut hasher = self.raw.hasher.lock();
+        hasher.update(&buffer[..length]);
+        self.raw.read.store(read, Ordering::Relaxed);
+        if known.is_some_and(|known| known.length == read && known.hash != hasher.digest128()) {
+            let name = self.name.clone();
+            return Err(io::Error::other(SourceError::Rewritten { name }));
+        }
+        drop(hasher);
+        if read >= self.look_at {
+            self.look_at = read + LOOK_INTERVAL;
+            if let Some(file) = &self.file {
+                file.check(&self.name).map_err(io::Error::other)?;
+            }
+        }
         Ok(length)
     }
 }
@@ -134,22 +178,37 @@ impl Input {
     pub(super) fn new(
         name: String,
         bytes: Box<dyn Read + Send>,
-        promised: Option<Compression>,
-        total: Option<u64>,
+        file: Option<OpenedFile>,
         bytes_max: u64,
     ) -> Result<Self, SourceError> {
+        let file = file.map(Arc::new);
+        let total = file.as_ref().map(|file| file.before.length);
+        let promised = file.as_ref().and_then(|file| Compression::of_name(&file.path));
+        // What has grown goes on growing: as much is read as there was. What is whole is read to its end.
+        let is_grown = file.as_ref().is_some_and(|file| file.extent == Extent::Grown);
+        let length_max = total.filter(|_| is_grown).unwrap_or(u64::MAX);
         let raw = Arc::new(Raw {
             read: AtomicU64::new(0),
             total,
             hasher: Mutex::new(Xxh3::new()),
         });
         let mut tap = Tap {
-            inner: bytes,
+            inner: bytes.take(length_max),
             raw: Arc::clone(&raw),
-        };
-        let fail = |error| SourceError::Io {
             name: name.clone(),
-            error,
+            file: file.clone(),
+            look_at: LOOK_INTERVAL,
+        };
+        let known = file.as_ref().and_then(|file| file.begins_with);
+        if known.is_some_and(|known| total.is_some_and(|total| total < known.length)) {
+            return Err(SourceError::Rewritten { name });
+        }
+        let fail = |error: io::Error| match error.downcast() {
+            Ok(error) => error,
+            Err(error) => SourceError::Io {
+                name: name.clone(),
+                error,
+            },
         };
         // A pipe may give them one by one.
         let mut start = Vec::with_capacity(MAGIC_LENGTH);
@@ -164,6 +223,10 @@ impl Input {
                 name,
                 coding: promised.name(),
             });
+        }
+        // Refused by its size alone, before all of it is read.
+        if found.is_none() && total.is_some_and(|total| total > bytes_max) {
+            return Err(SourceError::TooLarge { name, bytes_max });
         }
         let decoded: Box<dyn Read + Send> = match found {
             None => Box::new(stored),
@@ -180,14 +243,15 @@ impl Input {
             reader,
             compression: found,
             raw,
-            file: None,
+            file,
             read: 0,
             bytes_max,
         })
     }
 
-    pub(super) fn set_file(&mut self, file: OpenedFile) {
-        self.file = Some(file);
+    /// Whether it is decompressed.
+    pub fn is_compressed(&self) -> bool {
+        self.compression.is_some()
     }
 
     /// A guess of the length after decompression, in bytes, where there is a good one.
@@ -224,12 +288,13 @@ impl Input {
     ///
     /// If the file is not what it was when it was opened.
     pub fn finish(self) -> Result<Revision, SourceError> {
-        if let Some(file) = &self.file
-            && Identity::at(&file.path) != Some(file.before)
-        {
-            return Err(SourceError::Changed { name: self.name });
+        if let Some(file) = &self.file {
+            file.check(&self.name)?;
         }
-        Ok(Revision(self.raw.hasher.lock().digest128()))
+        Ok(Revision {
+            length: self.progress().read(),
+            hash: self.raw.hasher.lock().digest128(),
+        })
     }
 
     /// Tells a decoder's complaint from the kernel's.
@@ -238,6 +303,10 @@ impl Input {
             return error;
         }
         let name = self.name.clone();
+        let error = match error.downcast() {
+            Ok(error) => return io::Error::other::<SourceError>(error),
+            Err(error) => error,
+        };
         let error = match self.compression {
             // What the kernel says has a number.
             Some(compression) if error.raw_os_error().is_none() => {

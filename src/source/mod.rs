@@ -5,17 +5,18 @@
 
 mod input;
 mod sample;
+mod settle;
 pub mod watch;
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-
-use xxhash_rust::xxh3::Xxh3;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use input::{Input, ReadProgress};
+pub use settle::{Change, Extent, Shape, Standing};
 
 /// Where item data comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,9 +29,12 @@ pub enum Location {
     File(PathBuf),
 }
 
-/// The XXH3 hash, 128 bits, of a source's bytes as they are stored.
+/// A source's bytes as they are stored: how many, and their XXH3 hash, 128 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Revision(pub(crate) u128);
+pub struct Revision {
+    length: u64,
+    hash: u128,
+}
 
 /// What can be read, and how much of it at most.
 #[derive(Debug)]
@@ -98,6 +102,20 @@ pub enum SourceError {
     /// The file was written to, or replaced, while it was read.
     #[error("{name}: changed while it was read")]
     Changed {
+        /// The source's name.
+        name: String,
+        /// Whether it is the same file and has only become longer.
+        grew: bool,
+    },
+    /// What was to have grown does not begin with what it held before.
+    #[error("{name}: written anew, and its writer is not done")]
+    Rewritten {
+        /// The source's name.
+        name: String,
+    },
+    /// Its writer was not done for as long as whoever asked was ready to wait.
+    #[error("{name}: it is being written: its writer has not closed it; POST /-/reload?force=true reads it as it is")]
+    Written {
         /// The source's name.
         name: String,
     },
@@ -175,65 +193,54 @@ impl Source {
         }
     }
 
+    /// Whether it can be read once more.
+    pub fn is_spent(&self) -> bool {
+        // Relaxed: only that it is true once matters.
+        self.spent.load(Ordering::Relaxed)
+    }
+
     /// Opens what is there now.
     ///
     /// # Errors
     ///
-    /// If there is nothing, it is not a file, or it may not be read.
+    /// If there is nothing, it is not a file, it may not be read, or its size is over the limit.
     pub fn open(&self) -> Result<Input, SourceError> {
+        self.open_extent(Extent::Whole, None)
+    }
+
+    /// Opens as much of what is there now as `extent` says. What has [`Extent::Grown`] is to begin with what had the
+    /// revision `known`; that is checked while it is read.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Source::open`].
+    pub fn open_extent(&self, extent: Extent, known: Option<Revision>) -> Result<Input, SourceError> {
         let name = self.name();
         match &self.location {
-            Location::Sample => Input::new(name, Box::new(sample::JSON), None, None, self.bytes_max),
+            Location::Sample => Input::new(name, Box::new(sample::JSON), None, self.bytes_max),
             Location::Stdin => {
                 // Relaxed: only that it is true once matters.
                 if self.spent.swap(true, Ordering::Relaxed) {
                     return Err(SourceError::Spent);
                 }
-                Input::new(name, Box::new(io::stdin()), None, None, self.bytes_max)
+                Input::new(name, Box::new(io::stdin()), None, self.bytes_max)
             }
             Location::File(path) => {
                 let (file, metadata) = open_file(path, &name)?;
                 let opened = input::OpenedFile {
                     path: path.clone(),
                     before: Identity::of(&metadata),
+                    extent,
+                    begins_with: known.filter(|_| extent == Extent::Grown),
                 };
-                let coding = input::Compression::of_name(path);
-                let progress_total = metadata.len();
-                let mut input = Input::new(name, Box::new(file), coding, Some(progress_total), self.bytes_max)?;
-                input.set_file(opened);
-                Ok(input)
-            }
-        }
-    }
-
-    /// The revision of what is there now: reads the bytes, and does nothing else with them. `None` for standard input.
-    ///
-    /// # Errors
-    ///
-    /// As [`Source::open`], and what reading meets.
-    pub fn revision(&self) -> Result<Option<Revision>, SourceError> {
-        match &self.location {
-            Location::Stdin => Ok(None),
-            Location::Sample => Ok(Some(Revision(xxhash_rust::xxh3::xxh3_128(sample::JSON)))),
-            Location::File(path) => {
-                let name = self.name();
-                let (mut file, _) = open_file(path, &name)?;
-                let mut hasher = Xxh3::new();
-                let mut chunk = vec![0; input::CHUNK];
-                loop {
-                    match file.read(&mut chunk) {
-                        Ok(0) => return Ok(Some(Revision(hasher.digest128()))),
-                        Ok(length) => hasher.update(&chunk[..length]),
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        Err(error) => return Err(SourceError::Io { name, error }),
-                    }
-                }
+                Input::new(name, Box::new(file), Some(opened), self.bytes_max)
             }
         }
     }
 }
 
-/// Opens a regular file. Anything else is refused without waiting: the open of a FIFO would wait for a writer.
+/// Opens a regular file. Anything else is refused without being opened, for that alone does something to some devices;
+/// and without waiting, should it be put there meanwhile: the open of a FIFO would wait for a writer.
 fn open_file(path: &Path, name: &str) -> Result<(File, Metadata), SourceError> {
     let fail = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => SourceError::NotFound { name: name.to_owned() },
@@ -242,33 +249,37 @@ fn open_file(path: &Path, name: &str) -> Result<(File, Metadata), SourceError> {
             error,
         },
     };
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let check = |metadata: &Metadata| {
+        let what = if metadata.is_file() {
+            return Ok(());
+        } else if metadata.is_dir() {
+            "a directory"
+        } else {
+            "a pipe or device"
+        };
+        let name = name.to_owned();
+        Err(SourceError::NotAFile { name, what })
+    };
+    check(&std::fs::metadata(path).map_err(fail)?)?;
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
     let file = OpenOptions::new()
         .read(true)
-        .custom_flags(nonblocking)
+        .custom_flags(flags.bits() as i32)
         .open(path)
         .map_err(fail)?;
     let metadata = file.metadata().map_err(fail)?;
-    if metadata.is_file() {
-        return Ok((file, metadata));
-    }
-    let what = if metadata.is_dir() {
-        "a directory"
-    } else {
-        "a pipe or device"
-    };
-    Err(SourceError::NotAFile {
-        name: name.to_owned(),
-        what,
-    })
+    check(&metadata)?;
+    Ok((file, metadata))
 }
 
 /// What tells one state of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub struct Identity {
     device: u64,
     inode: u64,
+    links: u64,
     length: u64,
+    /// Seconds and nanoseconds since 1970, of the last change of its bytes, and of these or of anything else.
     modified: (i64, i64),
     changed: (i64, i64),
 }
@@ -278,6 +289,7 @@ impl Identity {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
+            links: metadata.nlink(),
             length: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
@@ -287,5 +299,25 @@ impl Identity {
     /// Of what the path leads to now, through all symbolic links.
     pub(crate) fn at(path: &Path) -> Option<Self> {
         std::fs::metadata(path).ok().as_ref().map(Self::of)
+    }
+
+    /// Device and inode.
+    fn file(&self) -> (u64, u64) {
+        (self.device, self.inode)
+    }
+
+    fn is_same_file(&self, other: &Self) -> bool {
+        self.file() == other.file()
+    }
+
+    fn modified_at(&self) -> SystemTime {
+        let (seconds, nanoseconds) = self.modified;
+        let whole = Duration::from_secs(seconds.unsigned_abs());
+        let whole = if seconds < 0 {
+            UNIX_EPOCH - whole
+        } else {
+            UNIX_EPOCH + whole
+        };
+        whole + Duration::from_nanos(nanoseconds.unsigned_abs())
     }
 }

@@ -32,7 +32,7 @@ impl Delimiter {
     }
 
     /// The byte.
-    pub(super) fn byte(self) -> u8 {
+    pub(in crate::items) fn byte(self) -> u8 {
         self.0
     }
 
