@@ -75,3 +75,24 @@ fn this_process_has_every_series() {
     let samples = samples(&registry);
     assert_eq!(samples.len(), 7, "{samples:?}");
 }
+
+#[test]
+fn descriptors_are_counted_as_they_are_opened() {
+    let registry = Registry::new();
+    process::register(&registry, Path::new("/proc")).unwrap();
+    let open = || {
+        let samples = samples(&registry);
+        let value = samples.iter().find_map(|line| line.strip_prefix("process_open_fds "));
+        value.expect("the series is there").parse::<i64>().unwrap()
+    };
+    // Other tests of this process open some too, and far fewer.
+    let before = open();
+    let files: Vec<_> = (0..500).map(|_| fs::File::open("/dev/null").unwrap()).collect();
+    let with_them = open();
+    assert!(
+        (480..=520).contains(&(with_them - before)),
+        "{before}, then {with_them}"
+    );
+    drop(files);
+    assert!((-20..=20).contains(&(open() - before)));
+}
