@@ -1,8 +1,8 @@
 //! Framing: where a request's head ends in a connection's bytes, what follows it, and whether it can be trusted. Pure.
 //!
 //! Both faces read heads here and nowhere else, so that they cannot disagree about where a request begins: the lane to
-//! answer those that are [plain](Head::is_plain), the [guard](super::guard) to let through what the application is to
-//! see. Both are told the same whatever pieces the bytes come in.
+//! answer them, the [guard](super::guard) to let through what the application is to see. Both are told the same whatever
+//! pieces the bytes come in.
 
 use std::mem::MaybeUninit;
 
@@ -53,21 +53,30 @@ pub struct Head<'h, 'b> {
     pub length: usize,
     /// The method's token.
     pub method: &'b str,
-    /// The request target.
+    /// The request target, as it came.
     pub target: &'b str,
     /// Whether it is HTTP/1.1, and not HTTP/1.0.
     pub is_http_11: bool,
     /// The field lines.
     pub fields: &'h [Field<'b>],
-    /// What an answer depends on, where the target begins with a slash.
+    /// What an answer depends on.
     pub request: RequestHead<'b>,
     /// The body that follows.
     pub body: Body,
     /// Whether the client wants the connection closed after the answer.
     pub closes: bool,
     /// Whether nothing about it needs more than an answer: HTTP/1.1, GET or HEAD, an ordinary target, no body, nothing
-    /// asked of the connection but to be kept or closed, every line ended by CRLF.
+    /// asked of the connection but to be kept or closed, no empty line before it.
     pub is_plain: bool,
+}
+
+impl Head<'_, '_> {
+    /// Whether nothing after this request is taken for another.
+    ///
+    /// A body is not read, so where it ends is not known for sure; and what follows CONNECT is no HTTP.
+    pub fn is_last(&self) -> bool {
+        self.closes || self.body != Body::None || self.method == "CONNECT"
+    }
 }
 
 /// What follows a head (RFC 9112, section 6).
@@ -95,6 +104,9 @@ pub fn read<'h, 'b>(bytes: &'b [u8], storage: &'h mut Storage<'b>) -> Reading<'h
             return Reading::Refused(Problem::HeadTooLarge);
         }
         Err(_) if has_raw_target(window) => return Reading::Refused(Problem::MalformedPath),
+        Err(httparse::Error::Version) if is_of_other_version(window) => {
+            return Reading::Refused(Problem::VersionNotSupported);
+        }
         Err(_) => return Reading::Refused(Problem::MalformedRequest),
     };
     let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
@@ -112,8 +124,12 @@ pub fn read<'h, 'b>(bytes: &'b [u8], storage: &'h mut Storage<'b>) -> Reading<'h
         target,
         is_http_11: minor == 1,
     };
+    let head = &window[..length];
+    if !has_whole_line_ends(fields, head) {
+        return Reading::Refused(Problem::MalformedRequest);
+    }
     match Fields::read(&line, fields) {
-        Ok(found) => Reading::Whole(found.head(line, fields, &window[..length])),
+        Ok(found) => Reading::Whole(found.head(line, fields, head)),
         Err(problem) => Reading::Refused(problem),
     }
 }
@@ -130,28 +146,34 @@ struct Fields<'b> {
     has_host: bool,
     content_length: Option<u64>,
     is_chunked: bool,
+    /// Whether a transfer coding is named that is not known here.
+    is_coded_otherwise: bool,
     closes: bool,
     keeps: bool,
-    /// Whether a field is there that the lane leaves to the application.
+    /// Whether something but the answer depends on the head: then it is not remembered.
     is_peculiar: bool,
 }
 
 impl<'b> Fields<'b> {
     fn read(line: &RequestLine<'b>, fields: &[Field<'b>]) -> Result<Self, Problem> {
-        let (path, query) = match line.target.bytes().position(|byte| byte == b'?') {
-            Some(mark) => (&line.target[..mark], Some(&line.target[mark + 1..])),
-            None => (line.target, None),
+        let target = line.target.as_bytes();
+        let is_ordinary = is_ordinary(target);
+        let (path, query) = if is_ordinary {
+            split_query(target)
+        } else {
+            resource(line.method, target)?
         };
         let mut found = Self {
-            request: RequestHead::new(Method::parse(line.method.as_bytes()), path.as_bytes()),
+            request: RequestHead::new(Method::parse(line.method.as_bytes()), path),
             has_host: false,
             content_length: None,
             is_chunked: false,
+            is_coded_otherwise: false,
             closes: false,
             keeps: false,
-            is_peculiar: false,
+            is_peculiar: !is_ordinary,
         };
-        found.request.query = query.map(str::as_bytes);
+        found.request.query = query;
         for field in fields {
             found.take_in(field)?;
         }
@@ -180,10 +202,7 @@ impl<'b> Fields<'b> {
                 self.is_peculiar = true;
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-                if self.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
-                    return Err(Problem::MalformedRequest);
-                }
-                self.is_chunked = true;
+                self.take_codings(value)?;
                 self.is_peculiar = true;
             }
             _ => self.request.field(name, value),
@@ -204,15 +223,43 @@ impl<'b> Fields<'b> {
         }
     }
 
+    /// The codings of `Transfer-Encoding` (RFC 9112, section 6.1): chunked, once and last. Another may be right, and is
+    /// not known here.
+    fn take_codings(&mut self, value: &[u8]) -> Result<(), Problem> {
+        for coding in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+            if coding.eq_ignore_ascii_case(b"chunked") {
+                if self.is_chunked {
+                    return Err(Problem::MalformedRequest);
+                }
+                self.is_chunked = true;
+                continue;
+            }
+            let name = coding
+                .split(|&byte| byte == b';')
+                .next()
+                .unwrap_or_default()
+                .trim_ascii_end();
+            // Chunked takes no parameters (RFC 9112, section 7.1).
+            if name.is_empty() || !name.iter().copied().all(is_token) || name.eq_ignore_ascii_case(b"chunked") {
+                return Err(Problem::MalformedRequest);
+            }
+            self.is_coded_otherwise = true;
+        }
+        Ok(())
+    }
+
     /// Refuses what cannot be framed, or be meant for this server.
     fn check(self, line: &RequestLine<'_>) -> Result<Self, Problem> {
-        let is_framed_twice = self.is_chunked && self.content_length.is_some();
+        let is_coded = self.is_chunked || self.is_coded_otherwise;
+        let is_framed_twice = is_coded && self.content_length.is_some();
         // HTTP/1.0 has no transfer coding (RFC 9112, section 6.1), and its POST is framed by its length alone (RFC
         // 1945, section 7.2.2).
-        let is_unframed =
-            !line.is_http_11 && (self.is_chunked || line.method == "POST" && self.content_length.is_none());
+        let is_unframed = !line.is_http_11 && (is_coded || line.method == "POST" && self.content_length.is_none());
         if is_framed_twice || is_unframed {
             return Err(Problem::MalformedRequest);
+        }
+        if self.is_coded_otherwise {
+            return Err(Problem::CodingNotSupported);
         }
         // HTTP/1.0 may do without (RFC 9112, section 3.2).
         if line.is_http_11 && !self.has_host {
@@ -230,8 +277,7 @@ impl<'b> Fields<'b> {
         let is_plain = line.is_http_11
             && !self.is_peculiar
             && matches!(self.request.method, Method::Get | Method::Head)
-            && is_ordinary(line.target.as_bytes())
-            && has_whole_line_ends(fields, bytes);
+            && !bytes[0].is_ascii_whitespace();
         Head {
             length: bytes.len(),
             method: line.method,
@@ -252,27 +298,103 @@ fn decimal(value: &[u8]) -> Option<u64> {
     is_decimal.then(|| std::str::from_utf8(value).ok()?.parse().ok())?
 }
 
+/// What follows the method's space in a head that is not whole, or not right.
+fn after_method(bytes: &[u8]) -> Option<&[u8]> {
+    let is_line_end = |&&byte: &&u8| matches!(byte, b'\r' | b'\n');
+    let line = &bytes[bytes.iter().take_while(is_line_end).count()..];
+    let method_length = line.iter().take_while(|&&byte| is_token(byte)).count();
+    match line[method_length..].split_first() {
+        Some((b' ', rest)) if method_length > 0 => Some(rest),
+        _ => None,
+    }
+}
+
+/// What has come of the target of a head that is not whole, or not right, and what follows it. Ends at the first byte that the
+/// parser would have ended at.
+fn split_target(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = after_method(bytes)?;
+    let is_in_target = |&&byte: &&u8| byte > b' ' && byte != 0x7f;
+    Some(rest.split_at(rest.iter().take_while(is_in_target).count()))
+}
+
 /// Whether the target of a head that is not whole, or not right, is already too long.
 fn is_target_too_long(bytes: &[u8]) -> bool {
-    target(bytes).is_some_and(|target| target.len() > TARGET_LENGTH_MAX)
+    split_target(bytes).is_some_and(|(target, _)| target.len() > TARGET_LENGTH_MAX)
 }
 
 /// Whether the target of a head that is not right holds characters as they are, in whatever character set.
 fn has_raw_target(bytes: &[u8]) -> bool {
-    target(bytes).is_some_and(|target| !target.is_ascii())
+    split_target(bytes).is_some_and(|(target, _)| !target.is_ascii())
 }
 
-/// What has come of the target of a head that is not whole, or not right. Ends at the first byte that the parser would
-/// have ended at.
-fn target(bytes: &[u8]) -> Option<&[u8]> {
-    let is_line_end = |&&byte: &&u8| matches!(byte, b'\r' | b'\n');
-    let line = &bytes[bytes.iter().take_while(is_line_end).count()..];
-    let method_length = line.iter().take_while(|&&byte| is_token(byte)).count();
-    let (b' ', target) = line[method_length..].split_first()? else {
-        return None;
+/// Whether a head whose version is refused names one, of a form that is HTTP's: as far as it is decided by its first digits,
+/// since no more of it may have come.
+fn is_of_other_version(bytes: &[u8]) -> bool {
+    let rest = split_target(bytes).map_or(&b""[..], |(_, rest)| rest);
+    match rest.strip_prefix(b" HTTP/") {
+        Some([b'1', b'.', minor, ..]) => minor.is_ascii_digit(),
+        Some([b'1', ..]) => false,
+        Some([major, ..]) => major.is_ascii_digit(),
+        _ => false,
+    }
+}
+
+/// The path and the query of a target.
+fn split_query(target: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match target.iter().position(|&byte| byte == b'?') {
+        Some(mark) => (&target[..mark], Some(&target[mark + 1..])),
+        None => (target, None),
+    }
+}
+
+/// The path and the query of a target that is not ordinary (RFC 9112, section 3.2): one in absolute form, `*`, or of
+/// characters that should have been encoded. That of CONNECT names no resource: its path is empty.
+///
+/// Who is named by a target in absolute form is not asked, as `Host` is not: there is one site.
+fn resource<'b>(method: &str, target: &'b [u8]) -> Result<(&'b [u8], Option<&'b [u8]>), Problem> {
+    if target == b"*" {
+        return Ok((target, None));
+    }
+    if method == "CONNECT" && is_host(target) {
+        return Ok((b"", None));
+    }
+    // A fragment is the client's own, and no part of what it asks for.
+    let target = target.split(|&byte| byte == b'#').next().unwrap_or_default();
+    let relative = if target.first() == Some(&b'/') {
+        target
+    } else {
+        let rest = strip_scheme(target).ok_or(Problem::MalformedRequest)?;
+        let end = rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len());
+        if !is_host(&rest[..end]) {
+            return Err(Problem::BadHost);
+        }
+        &rest[end..]
     };
-    let is_in_target = |&&byte: &&u8| byte > b' ' && byte != 0x7f;
-    (method_length > 0).then(|| &target[..target.iter().take_while(is_in_target).count()])
+    let (path, query) = split_query(relative);
+    let is_path = path.iter().all(|&byte| may_be_in_path(byte));
+    if !is_path || !query.is_none_or(|query| query.iter().all(|&byte| may_be_in_query(byte))) {
+        return Err(Problem::MalformedRequest);
+    }
+    Ok((if path.is_empty() { b"/" } else { path }, query))
+}
+
+/// What follows `http://` or `https://`.
+fn strip_scheme(target: &[u8]) -> Option<&[u8]> {
+    [&b"http://"[..], b"https://"].into_iter().find_map(|scheme| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    })
+}
+
+/// Characters that should be encoded in a path, and are let pass because clients send them as they are: none that URI parsers
+/// disagree about.
+fn may_be_in_path(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"#<>?`".contains(&byte)
+}
+
+/// As in a path, and some less: of these too parsers agree on what they mean.
+fn may_be_in_query(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"\"#<>".contains(&byte)
 }
 
 /// `tchar` (RFC 9110, section 5.6.2).
@@ -307,16 +429,26 @@ const IN_TARGET: [bool; 256] = {
     table
 };
 
-/// Whether every line of a whole head ends with CRLF: the parser lets a bare LF pass, and skips empty lines before the
-/// head. Each line but the first begins with a field's name, and the last line is empty.
+/// Whether every line of a whole head ends with CRLF, the empty ones before it too: the parser takes a bare LF for a line's
+/// end, and what stands in front may not (RFC 9112, section 2.2). Each line but the first begins with a field's name, and
+/// the last line is empty.
 fn has_whole_line_ends(fields: &[Field<'_>], bytes: &[u8]) -> bool {
     let base = bytes.as_ptr() as usize;
     let is_ended_before = |place: usize| place >= 2 && bytes[place - 2] == b'\r';
-    !bytes[0].is_ascii_whitespace()
-        && bytes.ends_with(b"\r\n\r\n")
+    bytes.ends_with(b"\r\n\r\n")
+        && (!bytes[0].is_ascii_whitespace() || has_whole_empty_lines(bytes))
         && fields
             .iter()
             .all(|field| is_ended_before(field.name.as_ptr() as usize - base))
+}
+
+/// Whether the empty lines before a head end with CRLF.
+fn has_whole_empty_lines(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some(tail) = rest.strip_prefix(b"\r\n") {
+        rest = tail;
+    }
+    rest.first().is_some_and(|byte| !byte.is_ascii_whitespace())
 }
 
 #[cfg(test)]

@@ -39,6 +39,10 @@ pub enum Problem {
     MalformedPath,
     /// The head is not one of HTTP/1, or says two things about where the request ends.
     MalformedRequest,
+    /// A transfer coding that is not known.
+    CodingNotSupported,
+    /// A version of HTTP that is not spoken.
+    VersionNotSupported,
     /// `Host` is missing, there twice, or names no host.
     BadHost,
     /// The head did not come whole in time.
@@ -75,6 +79,8 @@ impl Problem {
         Problem::ForceOnly,
         Problem::MalformedPath,
         Problem::MalformedRequest,
+        Problem::CodingNotSupported,
+        Problem::VersionNotSupported,
         Problem::BadHost,
         Problem::RequestTimeout,
         Problem::TargetTooLong,
@@ -141,6 +147,16 @@ impl Problem {
                 400,
                 "malformed_request",
                 "The head of the request is not well-formed, or leaves open where the request ends.",
+            ),
+            Self::CodingNotSupported => (
+                501,
+                "coding_not_supported",
+                "Of transfer codings only chunked is known.",
+            ),
+            Self::VersionNotSupported => (
+                505,
+                "version_not_supported",
+                "Of HTTP the versions 1.0 and 1.1 are spoken, and version 2 by its preface.",
             ),
             Self::BadHost => (
                 400,

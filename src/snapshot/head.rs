@@ -77,8 +77,8 @@ impl HeadBuilder {
 }
 
 /// The status codes that Janus sends.
-pub const STATUSES: [u16; 18] = [
-    200, 204, 206, 304, 308, 400, 401, 404, 405, 406, 408, 412, 414, 416, 422, 429, 431, 503,
+pub const STATUSES: [u16; 20] = [
+    200, 204, 206, 304, 308, 400, 401, 404, 405, 406, 408, 412, 414, 416, 422, 429, 431, 501, 503, 505,
 ];
 
 /// The reason phrase of a status code that Janus sends (RFC 9110, section 15).
@@ -105,7 +105,9 @@ pub fn reason(status: u16) -> &'static str {
         422 => "Unprocessable Content",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
         503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
         other => unreachable!("Janus never answers with status {other}"),
     }
 }

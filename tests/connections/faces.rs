@@ -83,7 +83,7 @@ const ODD: &[(&str, &[&str])] = &[
         "GET /items/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
         &["200", "200"],
     ),
-    ("GET /items/1 HTTP/1.1\nHost: a\n\n", &["200", "200"]),
+    ("GET /items/1 HTTP/1.1\nHost: a\n\n", &["400"]),
     ("\r\n\r\nGET /items/1 HTTP/1.1\r\nHost: a\r\n\r\n", &["200", "200"]),
     ("GET http://a/items/1 HTTP/1.1\r\nHost: a\r\n\r\n", &["200", "200"]),
     ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", &["204", "200"]),
@@ -121,7 +121,7 @@ const ODD: &[(&str, &[&str])] = &[
     ),
     (
         "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n",
-        &["400"],
+        &["501"],
     ),
     (
         "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n",
@@ -129,7 +129,7 @@ const ODD: &[(&str, &[&str])] = &[
     ),
     ("GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n folded\r\n\r\n", &["400"]),
     ("GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n", &["400"]),
-    ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", &["400"]),
+    ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", &["505"]),
     ("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", &["400"]),
     ("\x16\x03\x01\x02\x00\x01\x00\x01\u{fc}\x03\x03", &["400"]),
     ("garbage\r\n\r\n", &["400"]),

@@ -50,11 +50,9 @@ fn plain_heads_are_told_from_others() {
         "GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
-        "GET / HTTP/1.1\nHost: a\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: a\nAccept: b\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: a\n\r\n",
-        "GET / HTTP/1.1\r\nHost: a\r\n\n",
-        "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /?a|b HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /#a HTTP/1.1\r\nHost: a\r\n\r\n",
+        "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
     ] {
         check(peculiar, Other(Body::None));
     }
@@ -72,7 +70,25 @@ fn plain_heads_are_told_from_others() {
 fn doubts_are_refused() {
     for malformed in [
         "GET /\r\n\r\n",
-        "GET / HTTP/2.0\r\n\r\n",
+        "GET / HTTP/1.x\r\n\r\n",
+        "GET / HTTP/12.0\r\n\r\n",
+        "GET / http/1.1\r\n\r\n",
+        "GET /<a> HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /?a\"b HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET items HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        // A line that does not end with CRLF, wherever it stands.
+        "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "\r\n\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\nHost: a\r\n\r\n",
+        "GET / HTTP/1.0\n\r\n",
+        "GET / HTTP/1.0\r\n\n",
+        "GET / HTTP/1.0\n\n",
+        "GET / HTTP/1.1\r\nHost: a\nAccept: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nAccept: b\nX: c\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\n\r\n",
         "GET / HTTP/1.1\r\nHost : a\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
@@ -81,7 +97,12 @@ fn doubts_are_refused() {
         "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked;a=b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked,\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \"chunked\"\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\nContent-Length: 1\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
         "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -98,6 +119,32 @@ fn doubts_are_refused() {
     }
     // An empty one is left to the route, which may be a probe's.
     check("GET / HTTP/1.1\r\nHost:\r\n\r\n", Verdict::Plain);
+    for codings in [
+        "gzip",
+        "gzip, chunked",
+        "chunked, gzip",
+        "identity",
+        "xchunked",
+        "a;b=c",
+        "gzip\r\nTransfer-Encoding: chunked",
+    ] {
+        check(
+            &format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {codings}\r\n\r\n"),
+            Verdict::Refused(Problem::CodingNotSupported),
+        );
+    }
+    for version in ["2.0", "3.0", "0.9", "2", "1.2", "1.9", "9.9"] {
+        check(
+            &format!("GET / HTTP/{version}\r\nHost: a\r\n\r\n"),
+            Verdict::Refused(Problem::VersionNotSupported),
+        );
+    }
+    for target in ["http://", "http:///items", "http://user@a/", "http://a:b/"] {
+        check(
+            &format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"),
+            Verdict::Refused(Problem::BadHost),
+        );
+    }
     for host in [
         "",
         "Host:\r\nHost:\r\n",
@@ -137,4 +184,33 @@ fn limits_are_the_same_at_once_and_in_pieces() {
     // Wrong before it is long.
     let wrong = format!("GET /\0{} HTTP/1.1\r\n", "a".repeat(2 * TARGET_LENGTH_MAX));
     check(&wrong, Verdict::Refused(Problem::MalformedRequest));
+}
+
+#[test]
+fn targets_of_every_form_name_a_path_and_a_query() {
+    let named = |method: &str, target: &str| {
+        let bytes = format!("{method} {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+        match read(bytes.as_bytes(), &mut storage()) {
+            Reading::Whole(head) => {
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                (text(head.request.path), head.request.query.map(text))
+            }
+            other => panic!("{target}: {other:?}"),
+        }
+    };
+    for (target, path, query) in [
+        ("/items?a?b", "/items", Some("a?b")),
+        ("/items#top", "/items", None),
+        ("/items?a#b?c", "/items", Some("a")),
+        ("http://a.example/items", "/items", None),
+        ("HTTPS://a.example:8443/items/1?x", "/items/1", Some("x")),
+        ("http://[::1]:80", "/", None),
+        ("http://a?x", "/", Some("x")),
+        ("http://a#x", "/", None),
+        ("*", "*", None),
+    ] {
+        let expected = (path.to_owned(), query.map(str::to_owned));
+        assert_eq!(named("GET", target), expected, "{target}");
+    }
+    assert_eq!(named("CONNECT", "a:80"), (String::new(), None));
 }
