@@ -159,6 +159,7 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
             Arc::new(log.excluding(config.access_log_exclude.clone()))
         }),
         has_lane: config.lane,
+        min_send_rate: config.min_send_rate,
         connections_max: make_room_for(config.max_connections),
         admin,
     };

@@ -43,6 +43,8 @@ const PURE: &[&str] = &[
     "http/reply.rs",
     "http/problem.rs",
     "http/cors.rs",
+    "http/send_rate.rs",
+    "http/slice.rs",
 ];
 
 /// The one place of the pure modules that reads a file system, procfs, and nothing else.

@@ -88,6 +88,7 @@ fuzz_target!(|bytes: &[u8]| {
             access_log: None,
             admin: None,
             has_lane: true,
+            min_send_rate: 1024,
         });
         // One clock for both, so that the dates are the same.
         let (whole, left) = serve(Rc::clone(&worker), bytes, usize::MAX / 8).await;

@@ -60,6 +60,8 @@ pub struct Config {
     pub workers: usize,
     /// Connections that are open at once at the most, on each listener.
     pub max_connections: usize,
+    /// What a client must take of its answers, in bytes a second, where bytes wait for it; 0 for any.
+    pub min_send_rate: u32,
     /// The path that all routes are below: empty, or a slash and more, without a slash at its end.
     pub base_path: String,
     /// The codings to make.

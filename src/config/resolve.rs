@@ -286,6 +286,7 @@ impl Resolver {
         let admin_token_file = self.path("admin-token-file");
         let workers = self.optional("workers", |text| value::number(text, 1..=1024));
         let max_connections = self.get("max-connections", |text| value::number(text, 1..=10_000_000));
+        let min_send_rate = self.get("min-send-rate", value::rate);
         let encodings = self.get("encodings", value::codings);
         let cache_control = self.get("cache-control", value::header_value);
         let cors_origin = self.get("cors-origin", value::origins);
@@ -343,6 +344,7 @@ impl Resolver {
             admin_token_file,
             workers: workers?.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
             max_connections: max_connections?,
+            min_send_rate: min_send_rate?,
             encodings: encodings?,
             cache_control: cache_control?,
             cors_origin: cors_origin?,

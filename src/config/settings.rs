@@ -179,6 +179,13 @@ pub const SETTINGS: &[Setting] = &[
         "Connections that are open at once at the most, on each address, rounded up to a multiple of the workers; the next ones wait",
     ),
     setting(
+        "Network",
+        "min-send-rate",
+        "RATE",
+        "1KiB",
+        "What a client must take of its answers, in bytes a second over 30s in which bytes wait for it, as 4KiB, or its connection is reset; 0 for any, as long as it takes some within 30s",
+    ),
+    setting(
         "HTTP",
         "base-path",
         "PREFIX",

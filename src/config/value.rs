@@ -96,6 +96,18 @@ pub(super) fn share(text: &str) -> Result<Share, Expected> {
         .ok_or_else(expected)
 }
 
+/// Bytes a second; 0 for none.
+pub(super) fn rate(text: &str) -> Result<u32, Expected> {
+    let expected = || "a number of bytes a second up to 1GiB, as 512, 1KiB or 1MiB, or 0".to_owned();
+    if text == "0" {
+        return Ok(0);
+    }
+    match size(text) {
+        Ok(bytes) if bytes <= 1 << 30 => Ok(bytes as u32),
+        _ => Err(expected()),
+    }
+}
+
 pub(super) fn address(text: &str) -> Result<SocketAddr, Expected> {
     let expected = || "an address and port to listen on, as 127.0.0.1:8080, [::]:8080 or localhost:8080".to_owned();
     if let Ok(address) = text.parse() {
@@ -369,6 +381,16 @@ mod tests {
             "0x10",
         ] {
             assert!(share(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_sizes_or_nothing() {
+        for (text, bytes) in [("0", 0), ("1", 1), ("1KiB", 1024), ("1GiB", 1 << 30)] {
+            assert_eq!(rate(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "-1", "1KiB/s", "2GiB", "0KiB"] {
+            assert!(rate(text).is_err(), "{text}");
         }
     }
 

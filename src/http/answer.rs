@@ -149,7 +149,11 @@ fn respond<'a>(route: &Route<'_>, request: &RequestHead<'a>, snapshot: &'a Snaps
         (Method::Options, _) => return FIXED.options(),
         (Method::Post, Route::Reload) => {}
         (_, Route::Reload) => return Problem::PostOnly.reply().head_only(request.method == Method::Head),
-        (Method::Post | Method::Other, _) | (_, Route::Server) => return Problem::MethodNotAllowed.reply(),
+        (Method::Post | Method::Other, _) | (_, Route::Server) => {
+            return Problem::MethodNotAllowed
+                .reply()
+                .head_only(request.method == Method::Head);
+        }
         (Method::Get | Method::Head, _) => {}
     }
     let reply = match route {

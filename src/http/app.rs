@@ -17,7 +17,6 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::access_log::{AccessLog, Record};
 use super::answer::{Answer, Endpoint};
@@ -26,7 +25,9 @@ use super::record::{Answered, HttpMetrics, LevelGuard};
 use super::reply::{Made, Reply};
 use super::request::{Method, RequestHead};
 use super::route::Route;
-use super::worker::{Shared as WorkerShared, Worker};
+use super::slice;
+use super::transport::Transport;
+use super::worker::{Shared as WorkerShared, Worker, give_way};
 use crate::metrics::Format;
 use crate::snapshot::Coding;
 
@@ -36,7 +37,7 @@ pub fn application<S>(
 ) -> impl ServiceFactory<(Guard<S>, Option<SocketAddr>), Config = (), Response = (), Error = DispatchError, InitError = ()>
 + use<S>
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: Transport + 'static,
 {
     let app = App::new()
         .app_data(web::Data::new(Rc::clone(worker)))
@@ -84,19 +85,20 @@ pub async fn handle(request: HttpRequest, worker: web::Data<Rc<Worker>>, unread:
         )),
         None => match shared.site.respond(&head, worker.reader.borrow_mut().read(), draining) {
             Answer::Reply(reply) => Ok(carry(&reply, method, in_flight)),
-            Answer::Scrape => Ok(scrape(&request, method, &shared.metrics, in_flight)),
-            Answer::Admin(endpoint) => Err((endpoint, in_flight)),
+            Answer::Scrape => Err((None, in_flight)),
+            Answer::Admin(endpoint) => Err((Some(endpoint), in_flight)),
         },
     };
     let (mut answered, mut response) = match at_once {
         Ok(answer) => answer,
-        Err((endpoint, in_flight)) => {
+        Err((None, in_flight)) => scrape(&request, method, &shared.metrics, in_flight).await,
+        Err((Some(endpoint), in_flight)) => {
             let made = administer(&request, endpoint, shared).await;
             let reply = made.reply().of_route(endpoint.template());
             carry(&reply.head_only(method == Method::Head), method, in_flight)
         }
     };
-    if shared.lifecycle.is_draining() {
+    if shared.lifecycle.is_draining() || connection.is_some_and(|connection| connection.closes()) {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     answered.took = started.elapsed();
@@ -134,15 +136,14 @@ async fn administer(request: &HttpRequest, endpoint: Endpoint, shared: &WorkerSh
         .await
 }
 
-fn scrape(
+async fn scrape(
     request: &HttpRequest,
     method: Method,
     metrics: &HttpMetrics,
     in_flight: InFlight,
 ) -> (Answered, HttpResponse) {
     let format = Format::negotiate(request.headers().get(header::ACCEPT).map(HeaderValue::as_bytes));
-    let mut text = Vec::new();
-    metrics.registry().render(format, &mut text);
+    let text = metrics.scrape(format).await;
     let mut response = HttpResponse::new(StatusCode::OK);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
@@ -156,10 +157,7 @@ fn scrape(
         length: if method == Method::Get { text.len() } else { 0 },
         took: Duration::ZERO,
     };
-    let response = response.set_body(BoxBody::new(Shared {
-        bytes: Bytes::from(text),
-        _in_flight: in_flight,
-    }));
+    let response = response.set_body(BoxBody::new(Pieces::new(text, in_flight)));
     (answered, response)
 }
 
@@ -216,10 +214,10 @@ fn response(reply: &Reply<'_>, in_flight: InFlight) -> HttpResponse {
     if reply.is_bodyless() {
         return response;
     }
-    response.set_body(BoxBody::new(Shared {
-        bytes: reply.selected_shared().into_bytes(),
-        _in_flight: in_flight,
-    }))
+    response.set_body(BoxBody::new(Pieces::new(
+        reply.selected_shared().into_bytes(),
+        in_flight,
+    )))
 }
 
 /// The header lines of a block, each value a slice of it.
@@ -236,9 +234,15 @@ fn fields(block: &Bytes) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     })
 }
 
-/// A body that is somebody's memory. The request is in flight until it has been taken.
-struct Shared {
-    bytes: Bytes,
+/// The longest piece of a body, in bytes. actix-http copies what it sends into memory of each connection, and takes pieces
+/// until it has at least 32 KiB.
+const PIECE_LENGTH_MAX: usize = 32 << 10;
+
+/// A body that is somebody's memory, taken piece by piece. The request is in flight until all has been taken.
+struct Pieces {
+    rest: Bytes,
+    /// Bytes that may be taken before it is the others' turn.
+    room: usize,
     _in_flight: InFlight,
 }
 
@@ -250,15 +254,34 @@ struct InFlight {
     _unread: web::Payload,
 }
 
-impl MessageBody for Shared {
+impl Pieces {
+    fn new(whole: Bytes, in_flight: InFlight) -> Self {
+        Self {
+            rest: whole,
+            room: slice::LENGTH_MAX,
+            _in_flight: in_flight,
+        }
+    }
+}
+
+impl MessageBody for Pieces {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
-        BodySize::Sized(self.bytes.len() as u64)
+        BodySize::Sized(self.rest.len() as u64)
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
-        let rest = std::mem::take(&mut self.bytes);
-        Poll::Ready((!rest.is_empty()).then_some(Ok(rest)))
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        if self.room == 0 {
+            self.room = slice::LENGTH_MAX;
+            give_way(context);
+            return Poll::Pending;
+        }
+        let length = self.rest.len().min(PIECE_LENGTH_MAX).min(self.room);
+        self.room -= length;
+        Poll::Ready(Some(Ok(self.rest.split_to(length))))
     }
 }

@@ -38,13 +38,13 @@ where
         stream,
         input,
         timer,
-        is_first,
+        is_http_2,
     } = lane.serve().await
     else {
         return;
     };
     let peer = client.or_else(|| stream.peer());
-    if is_first && h2::is_preface(&input) == Some(true) {
+    if is_http_2 {
         return Box::pin(h2::serve(stream, input, timer, peer, worker)).await;
     }
     let guard = Guard::new(stream, input, timer, worker);

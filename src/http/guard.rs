@@ -2,7 +2,8 @@
 //!
 //! actix-http reads heads by limits of its own, wider than Janus's, and answers what it refuses without a word. So every
 //! head of a connection passes here first, for as long as the connection lives: it is read by the same [`framing`] as
-//! the lane's, and written anew without the fields that frame a body or ask something of the connection. What is
+//! the lane's, and written anew: with the path and the query that an answer depends on, and without the fields that frame a
+//! body or ask something of the connection. What is
 //! refused is replaced by a request of the guard's own, in its place among the others, which the application answers
 //! with the problem ([`Connection::take_refusal`]). After a request that ends the connection nothing is let through.
 //!
@@ -14,13 +15,14 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use actix_web::http::Uri;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::closing::Closing;
-use super::framing::{Body, Head, Reading, read, storage};
+use super::framing::{Head, Reading, read, storage};
 use super::problem::Problem;
+use super::record::Cut;
 use super::timer::{Timer, Wait};
+use super::transport::Transport;
 use super::worker::Worker;
 use crate::lifecycle::Phase;
 
@@ -33,6 +35,8 @@ pub struct Connection {
     asked_count: Cell<u64>,
     /// The request that stands for one that was refused, by its number, and why.
     refused: Cell<Option<(u64, Problem)>>,
+    /// Whether the request that was let through last is the last one.
+    closes: Cell<bool>,
     /// Requests whose answer has not been taken yet.
     in_flight_count: Cell<u32>,
     /// The connection's task, where it waits for an answer to be taken.
@@ -45,6 +49,11 @@ impl Connection {
         self.asked_count.set(self.asked_count.get() + 1);
         let (number, problem) = self.refused.get()?;
         (number == self.asked_count.get()).then_some(problem)
+    }
+
+    /// Whether the connection is to be closed after the answer to the request that was let through last.
+    pub fn closes(&self) -> bool {
+        self.closes.get()
     }
 
     /// Whether every request that was let through has been answered, and its answer taken.
@@ -134,30 +143,23 @@ impl<S> Guard<S> {
                 self.refuse(problem);
                 return true;
             }
-            Reading::Whole(head) if Uri::try_from(head.target).is_err() => {
-                self.refuse(Problem::MalformedRequest);
-                return true;
-            }
             Reading::Whole(head) => {
                 let state = self.after(&head);
-                write_head(&head, state, &mut self.passed);
+                write_head(&head, &mut self.passed);
                 (head.length, state)
             }
         };
         self.input.drain(..length);
         self.timer.stop();
         self.state = state;
+        self.connection.closes.set(state == State::Ended);
         self.connection.passed_count.set(self.connection.passed_count.get() + 1);
         true
     }
 
-    /// What comes after a request.
-    ///
-    /// A body is not read, so where it ends is not known for sure: nothing after it is taken for a request. While the
-    /// server drains every answer ends its connection, so that nothing comes after it either.
+    /// What comes after a request. While the server drains every answer ends its connection.
     fn after(&self, head: &Head<'_, '_>) -> State {
-        let is_last = head.closes || head.method == "CONNECT" || self.worker.shared.lifecycle.is_draining();
-        if is_last || head.body != Body::None {
+        if head.is_last() || self.worker.shared.lifecycle.is_draining() {
             State::Ended
         } else {
             State::Head
@@ -174,8 +176,8 @@ impl<S> Guard<S> {
             b"GET"
         };
         self.passed.extend_from_slice(line);
-        self.passed
-            .extend_from_slice(b" / HTTP/1.1\r\nhost: janus\r\nconnection: close\r\n\r\n");
+        self.passed.extend_from_slice(b" / HTTP/1.1\r\nhost: janus\r\n\r\n");
+        self.connection.closes.set(true);
         self.input.clear();
         self.state = State::Ended;
     }
@@ -192,7 +194,10 @@ impl<S> Guard<S> {
     /// Nothing has come: ready if it has been waited for long enough, or need not be waited for.
     fn wait(&mut self, context: &Context<'_>) -> Poll<()> {
         // As long as the client does not take what is sent, that is what is waited for.
-        let is_over = !self.is_blocked && self.timer.wait(self.waits_for(), context);
+        let is_over = !self.is_blocked && {
+            self.timer.all_sent();
+            self.timer.wait(self.waits_for(), context)
+        };
         if self.is_in_head() {
             if is_over {
                 self.refuse(Problem::RequestTimeout);
@@ -209,13 +214,27 @@ impl<S> Guard<S> {
     }
 }
 
-/// Writes a head anew, for a parser that is to see a request and nothing about its connection.
-fn write_head(head: &Head<'_, '_>, after: State, out: &mut Vec<u8>) {
+/// Writes a head anew, for a parser that is to see a request and nothing about its connection. It has no more fields than
+/// before: actix-http takes as many as Janus does, and not one more.
+fn write_head(head: &Head<'_, '_>, out: &mut Vec<u8>) {
     const LEFT_OUT: [&str; 5] = ["connection", "content-length", "expect", "transfer-encoding", "upgrade"];
-    let version = if head.is_http_11 { "HTTP/1.1" } else { "HTTP/1.0" };
-    for part in [head.method, " ", head.target, " ", version, "\r\n"] {
-        out.extend_from_slice(part.as_bytes());
+    out.extend_from_slice(head.method.as_bytes());
+    out.push(b' ');
+    let request = &head.request;
+    match request.path {
+        // CONNECT names no path.
+        b"" => out.extend_from_slice(head.target.as_bytes()),
+        path => out.extend_from_slice(path),
     }
+    if let Some(query) = request.query {
+        out.push(b'?');
+        out.extend_from_slice(query);
+    }
+    out.extend_from_slice(if head.is_http_11 {
+        b" HTTP/1.1\r\n"
+    } else {
+        b" HTTP/1.0\r\n"
+    });
     for field in head.fields {
         if LEFT_OUT.iter().any(|name| field.name.eq_ignore_ascii_case(name)) {
             continue;
@@ -226,18 +245,17 @@ fn write_head(head: &Head<'_, '_>, after: State, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\r\n");
     }
     if !head.is_http_11 && head.method == "POST" {
-        // Without a length actix-http refuses it, with an empty 400 that nobody is told of.
+        // In the place of the client's, without which actix-http refuses it.
         out.extend_from_slice(b"content-length: 0\r\n");
     }
-    match after {
-        State::Ended => out.extend_from_slice(b"connection: close\r\n"),
-        _ if !head.is_http_11 => out.extend_from_slice(b"connection: keep-alive\r\n"),
-        State::Head => {}
+    if !head.is_http_11 && !head.closes {
+        // In the place of the client's, without which it would be closed.
+        out.extend_from_slice(b"connection: keep-alive\r\n");
     }
     out.extend_from_slice(b"\r\n");
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
+impl<S: Transport> Guard<S> {
     /// Reads more, the end of the stream too.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let scratch = &mut *self.worker.scratch.borrow_mut();
@@ -250,25 +268,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes note of how sending goes. Fails if the client has taken nothing for too long.
+    /// Takes note of how sending goes. Fails if the client takes it too slowly.
     fn sent(&mut self, sent: Poll<io::Result<usize>>, context: &Context<'_>) -> Poll<io::Result<usize>> {
-        let was_blocked = std::mem::replace(&mut self.is_blocked, sent.is_pending());
+        self.is_blocked = sent.is_pending();
         if self.is_blocked {
-            if self.timer.wait(Wait::Write, context) {
+            if self.timer.wait_to_send(|| self.stream.untaken_length(), context) {
+                self.worker.shared.metrics.cut(Cut::Slow);
+                self.stream.reset();
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             return sent;
         }
+        if self.timer.is_sending() {
+            // More of the answer may wait, so its time goes on.
+            if let Poll::Ready(Ok(length)) = sent {
+                self.timer.sent(length);
+            }
+            return sent;
+        }
         // The application may not read again before something comes, so what is waited for now is written down here.
-        if was_blocked || !self.is_in_head() {
+        if !self.is_in_head() {
             self.timer.stop();
         }
         self.timer.wait(self.waits_for(), context);
         sent
     }
+
+    /// All that there was has been sent; more is to come only where a request is still in flight.
+    fn flushed(&mut self, context: &Context<'_>) {
+        self.is_blocked = false;
+        if self.timer.is_sending() && self.connection.in_flight_count.get() == 0 {
+            self.timer.all_sent();
+            self.timer.wait(self.waits_for(), context);
+        }
+    }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
+impl<S: Transport> AsyncRead for Guard<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         // One at a time: actix-http writes each answer in the version and for the method of the head it read last.
@@ -288,7 +324,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+impl<S: Transport> AsyncWrite for Guard<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let sent = Pin::new(&mut this.stream).poll_write(context, bytes);
@@ -310,7 +346,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+        let this = self.get_mut();
+        this.flushed(context);
+        Pin::new(&mut this.stream).poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,11 +1,12 @@
 //! A request's way: from the bytes of a head to the bytes of an answer.
 //!
 //! Two faces answer, and cannot disagree: both read heads by [`framing`] and answer by [`answer`]. The [`lane`] answers
-//! plain requests straight from a connection's bytes; the actix-web application ([`app`]), behind the [`guard`], all
-//! others. [`connection`] leads a connection through both. HTTP/2 is read by [`h2`], and answered by the same.
+//! HTTP/1 straight from a connection's bytes; the actix-web application ([`app`]), behind the [`guard`], metrics and admin
+//! endpoints, and everything where there is no lane. [`connection`] leads a connection through both. HTTP/2 is read by [`h2`],
+//! and answered by the same.
 //!
-//! [`framing`], [`host`], [`request`], [`route`], [`negotiate`], [`range`], [`proxy_header`], [`answer`], [`reply`] and [`problem`] are pure: they
-//! name no framework and do no input or output.
+//! [`framing`], [`host`], [`request`], [`route`], [`negotiate`], [`range`], [`proxy_header`], [`answer`], [`reply`], [`problem`],
+//! [`slice`] and [`send_rate`] are pure: they name no framework and do no input or output.
 
 pub mod access_log;
 pub mod admin;
@@ -31,7 +32,10 @@ pub mod record;
 pub mod reply;
 pub mod request;
 pub mod route;
+pub mod scrape;
+pub mod send_rate;
 pub mod server;
+pub mod slice;
 pub mod timer;
 pub mod token;
 pub mod transport;

@@ -66,7 +66,7 @@ pub enum Problem {
 }
 
 impl Problem {
-    const ALL: [Problem; 22] = [
+    const ALL: [Problem; 24] = [
         Problem::NotFound,
         Problem::ItemNotFound,
         Problem::NoIds,

@@ -7,21 +7,27 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::reply::Reply;
 use super::request::Method;
 use super::route::Route;
-use crate::metrics::{Counter, Gauge, Histogram, Registry};
+use super::scrape::Scrapes;
+use crate::metrics::{Counter, Format, Gauge, Histogram, Registry};
 use crate::snapshot::{Coding, STATUSES};
 
 /// The HTTP series of one registry.
 #[derive(Debug)]
 pub struct HttpMetrics {
     registry: Arc<Registry>,
+    scrapes: Scrapes,
     requests: [[[OnceLock<Counter>; STATUSES.len()]; Route::TEMPLATES.len()]; Method::ALL.len()],
     durations: [[OnceLock<Histogram>; Route::TEMPLATES.len()]; Method::ALL.len()],
     sizes: [[OnceLock<Counter>; Coding::ALL.len()]; Route::TEMPLATES.len()],
+    handovers: [OnceLock<Counter>; HandOver::ALL.len()],
+    /// From the start, so that the first one is an increase.
+    cuts: [Counter; Cut::ALL.len()],
     levels: Arc<Mutex<Vec<Arc<Levels>>>>,
 }
 
@@ -31,6 +37,53 @@ pub struct HttpMetrics {
 struct Levels {
     connections: AtomicI64,
     requests: AtomicI64,
+}
+
+/// Why a connection is left to the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandOver {
+    /// It asks for the metrics.
+    Metrics,
+    /// It asks for an admin endpoint.
+    Admin,
+    /// There is no lane.
+    NoLane,
+}
+
+impl HandOver {
+    /// Every reason, each at its place.
+    pub const ALL: [Self; 3] = [Self::Metrics, Self::Admin, Self::NoLane];
+
+    /// Its name as a metric label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Metrics => "metrics",
+            Self::Admin => "admin",
+            Self::NoLane => "no_lane",
+        }
+    }
+}
+
+/// Why a connection is reset in the middle of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The client takes it too slowly.
+    Slow,
+    /// Memory is short, and the answer holds data that is not current any more.
+    Memory,
+}
+
+impl Cut {
+    /// Every reason, each at its place.
+    pub const ALL: [Self; 2] = [Self::Slow, Self::Memory];
+
+    /// Its name as a metric label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Slow => "slow",
+            Self::Memory => "memory",
+        }
+    }
 }
 
 /// One answered request.
@@ -89,6 +142,21 @@ impl HttpMetrics {
             "Connections of trusted proxies that were closed because they did not begin with the PROXY protocol.",
             None,
         );
+        registry.describe(
+            "http_handovers_total",
+            "Connections left to the application, by what it was for.",
+            None,
+        );
+        registry.describe(
+            "http_connections_cut_total",
+            "Connections reset in the middle of an answer, by why.",
+            None,
+        );
+        let cuts = Cut::ALL.map(|reason| {
+            registry
+                .counter("http_connections_cut_total", &[("reason", reason.label())])
+                .expect("the set of labels is closed")
+        });
         let gauge = |name| {
             registry
                 .gauge(name, &[])
@@ -103,10 +171,13 @@ impl HttpMetrics {
             set_sum(&requests, levels.iter().map(|levels| &levels.requests));
         });
         Self {
+            scrapes: Scrapes::new(Arc::clone(&registry)),
             registry,
             requests: Default::default(),
             durations: Default::default(),
             sizes: Default::default(),
+            handovers: Default::default(),
+            cuts,
             levels,
         }
     }
@@ -114,6 +185,11 @@ impl HttpMetrics {
     /// The registry, to be scraped.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// The exposition as it is now. The calling thread does not make it.
+    pub async fn scrape(&self, format: Format) -> Bytes {
+        self.scrapes.exposition(format).await
     }
 
     /// The levels of one worker.
@@ -129,6 +205,21 @@ impl HttpMetrics {
             .registry
             .counter("janus_proxy_headers_refused_total", &[("reason", reason)]);
         refused.expect("the set of labels is closed").increment(1);
+    }
+
+    /// Counts a connection that is left to the application.
+    pub fn handed_over(&self, reason: HandOver) {
+        let handovers = self.handovers[reason as usize].get_or_init(|| {
+            self.registry
+                .counter("http_handovers_total", &[("reason", reason.label())])
+                .expect("the set of labels is closed")
+        });
+        handovers.increment(1);
+    }
+
+    /// Counts a connection that is reset in the middle of an answer.
+    pub fn cut(&self, reason: Cut) {
+        self.cuts[reason as usize].increment(1);
     }
 
     /// Records an answer.

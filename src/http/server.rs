@@ -50,6 +50,8 @@ pub struct Serving {
     pub access_log: Option<Arc<AccessLog>>,
     /// Whether plain requests are answered in the lane.
     pub has_lane: bool,
+    /// What clients must take of their answers, in bytes a second, where bytes wait for them; 0 for any.
+    pub min_send_rate: u32,
     /// Connections that each listener takes at the most; the next ones wait to be accepted.
     pub connections_max: usize,
     /// What the admin endpoints are answered from, if there is a file of the admin token.
@@ -89,6 +91,7 @@ pub fn start(listener: Listener, workers: usize, serving: &Serving) -> io::Resul
         access_log: serving.access_log.clone(),
         admin: serving.admin.clone(),
         has_lane: serving.has_lane,
+        min_send_rate: serving.min_send_rate,
     };
     let server = Server::build()
         .workers(workers)

@@ -10,6 +10,8 @@ use std::task::{Context, Waker};
 
 use slab::Slab;
 
+use super::send_rate::{SendRate, Verdict, WINDOW_SECONDS};
+
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
@@ -19,7 +21,7 @@ pub enum Wait {
     Request,
     /// The rest of a request's head.
     Head,
-    /// The client to take some of an answer.
+    /// The client to take what is sent, at the least rate that is asked of it.
     Write,
     /// The client to close, after the server has.
     Close,
@@ -32,7 +34,7 @@ impl Wait {
             Self::Introduction => 5,
             Self::Request => 75,
             Self::Head => 5,
-            Self::Write => 30,
+            Self::Write => WINDOW_SECONDS,
             Self::Close => 2,
         }
     }
@@ -44,6 +46,8 @@ pub struct Timers {
     /// Whole seconds since the worker started.
     now_seconds: Cell<u32>,
     entries: RefCell<Slab<Rc<Entry>>>,
+    /// What clients must take of what is sent, in bytes a second.
+    min_send_rate: u32,
 }
 
 #[derive(Debug)]
@@ -52,15 +56,48 @@ struct Entry {
     /// The first second at which the wait is over.
     due_seconds: Cell<u32>,
     waker: RefCell<Waker>,
+    sending: Cell<Sending>,
+}
+
+/// How it goes with what is sent.
+#[derive(Clone, Copy, Debug)]
+struct Sending {
+    rate: SendRate,
+    /// Bytes that the client was yet to take when it was looked last.
+    untaken_length: u64,
+    /// Bytes that were sent since.
+    sent_length: u64,
+}
+
+impl Sending {
+    /// What has been taken since it was looked last, where `untaken_length` bytes are yet to be taken now.
+    fn look(&mut self, untaken_length: u64) -> u64 {
+        let sent_length = std::mem::take(&mut self.sent_length);
+        let before = std::mem::replace(&mut self.untaken_length, untaken_length);
+        (before + sent_length).saturating_sub(untaken_length)
+    }
 }
 
 impl Timers {
+    /// Of connections whose clients must take `min_send_rate` bytes a second where bytes wait for them; 0 for any.
+    pub fn new(min_send_rate: u32) -> Self {
+        Self {
+            min_send_rate,
+            ..Self::default()
+        }
+    }
+
     /// The wait of a new connection.
     pub fn timer(self: &Rc<Self>) -> Timer {
         let entry = Rc::new(Entry {
             wait: Cell::new(None),
             due_seconds: Cell::new(0),
             waker: RefCell::new(Waker::noop().clone()),
+            sending: Cell::new(Sending {
+                rate: SendRate::new(self.min_send_rate),
+                untaken_length: 0,
+                sent_length: 0,
+            }),
         });
         let key = self.entries.borrow_mut().insert(Rc::clone(&entry));
         Timer {
@@ -106,11 +143,70 @@ impl Timer {
             // A second more: the present one has already begun.
             self.entry.due_seconds.set(now_seconds + wait.seconds_max() + 1);
         }
+        self.register(context);
+        self.entry.due_seconds.get() <= now_seconds
+    }
+
+    /// Goes on waiting for the client to take what is sent, or begins to; returns whether it is too slow. The task is woken
+    /// when it is to be looked again. `untaken_length` tells how many of the bytes that were sent the client has not taken
+    /// yet; it is asked only then.
+    pub fn wait_to_send(&self, untaken_length: impl FnOnce() -> usize, context: &Context<'_>) -> bool {
+        let now_seconds = self.timers.now_seconds.get();
+        self.register(context);
+        let mut sending = self.entry.sending.get();
+        let taken = if !self.is_sending() {
+            // What was sent before is not counted.
+            sending.sent_length = 0;
+            sending.untaken_length = untaken_length() as u64;
+            0
+        } else if sending.rate.is_due(now_seconds) {
+            sending.look(untaken_length() as u64)
+        } else {
+            return false;
+        };
+        let verdict = sending.rate.wait(now_seconds, taken);
+        self.entry.sending.set(sending);
+        self.entry.wait.set(Some(Wait::Write));
+        match verdict {
+            Verdict::Wait(due_seconds) => {
+                self.entry.due_seconds.set(due_seconds);
+                false
+            }
+            Verdict::TooSlow => true,
+        }
+    }
+
+    /// Whether the client is waited for to take what is sent.
+    pub fn is_sending(&self) -> bool {
+        self.entry.wait.get() == Some(Wait::Write)
+    }
+
+    /// Some of what waited was sent.
+    pub fn sent(&self, length: usize) {
+        if self.is_sending() {
+            let mut sending = self.entry.sending.get();
+            sending.sent_length += length as u64;
+            self.entry.sending.set(sending);
+        }
+    }
+
+    /// Nothing waits to be sent any more.
+    pub fn all_sent(&self) {
+        if self.is_sending() {
+            let mut sending = self.entry.sending.get();
+            // As much is on its way as was before, or less.
+            let taken = std::mem::take(&mut sending.sent_length);
+            sending.rate.pause(self.timers.now_seconds.get(), taken);
+            self.entry.sending.set(sending);
+            self.entry.wait.set(None);
+        }
+    }
+
+    fn register(&self, context: &Context<'_>) {
         let waker = &mut *self.entry.waker.borrow_mut();
         if !waker.will_wake(context.waker()) {
             waker.clone_from(context.waker());
         }
-        self.entry.due_seconds.get() <= now_seconds
     }
 
     /// As [`wait`](Self::wait), until a certain second.
@@ -125,7 +221,7 @@ impl Timer {
         self.timers.now_seconds.get()
     }
 
-    /// What was waited for has come; the next wait begins anew.
+    /// What was waited for has come; the next wait begins anew. What waits to be sent is another matter.
     pub fn stop(&self) {
         self.entry.wait.set(None);
     }

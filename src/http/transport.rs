@@ -1,5 +1,7 @@
 //! What carries a connection: a TCP socket, or something in memory that stands for one.
 
+#![allow(unsafe_code)] // The kernel is asked by ioctl(2); the block says why that is sound.
+
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
@@ -15,6 +17,15 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin {
     fn peer(&self) -> Option<SocketAddr> {
         None
     }
+
+    /// How many of the bytes that were sent are still here, since the other end has not taken them yet. It may cost a system
+    /// call.
+    fn untaken_length(&self) -> usize {
+        0
+    }
+
+    /// Has the other end told, once this is dropped, that the connection is broken off, and forgets what is still to be sent.
+    fn reset(&self) {}
 
     /// Sends some of `head`, or, where that is empty, up to `length_max` bytes of `body`, without copying the body; returns
     /// how many bytes the kernel has taken. `None` if that cannot be done on this transport or with this body.
@@ -33,6 +44,22 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin {
 impl Transport for TcpStream {
     fn peer(&self) -> Option<SocketAddr> {
         self.peer_addr().ok()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn untaken_length(&self) -> usize {
+        /// `SIOCOUTQ` (tcp(7)): what stands in the send queue, sent and not acknowledged or not sent.
+        const SEND_QUEUE: rustix::ioctl::Opcode = 0x5411;
+        // SAFETY: the operation writes one `int`, which is what the getter has room for, and nothing else.
+        let getter = unsafe { rustix::ioctl::Getter::<SEND_QUEUE, std::ffi::c_int>::new() };
+        // SAFETY: of a socket the number means that operation, and it leaves everything else as it is.
+        let length = unsafe { rustix::ioctl::ioctl(self, getter) };
+        length.ok().and_then(|length| usize::try_from(length).ok()).unwrap_or(0)
+    }
+
+    fn reset(&self) {
+        // One that cannot be is gone.
+        let _ = self.set_zero_linger();
     }
 
     #[cfg(target_os = "linux")]

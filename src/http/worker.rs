@@ -1,8 +1,11 @@
 //! What one worker thread answers with, on one listener: the current snapshot, the time, and its scratch memory.
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::task::Context;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -40,6 +43,8 @@ pub struct Shared {
     pub admin: Option<Arc<Admin>>,
     /// Whether requests are answered in the lane, where they can be.
     pub has_lane: bool,
+    /// What clients must take of their answers, in bytes a second, where bytes wait for them; 0 for any.
+    pub min_send_rate: u32,
 }
 
 /// One worker's part of a listener.
@@ -78,7 +83,7 @@ impl Worker {
         let worker = Rc::new(Self {
             reader: RefCell::new(shared.publisher.reader()),
             levels: shared.metrics.worker(),
-            timers: Rc::default(),
+            timers: Rc::new(Timers::new(shared.min_send_rate)),
             date: Cell::new(date_line(SystemTime::now())),
             scratch: RefCell::new(Scratch {
                 input: vec![0; READ_LENGTH_MAX].into_boxed_slice(),
@@ -116,6 +121,14 @@ async fn tick(worker: Weak<Worker>) {
         // A reader keeps alive what it read last.
         worker.reader.borrow_mut().read();
     }
+}
+
+/// Has the task polled again when all others have had their turn, and what the kernel has to tell has been heard.
+///
+/// A task that wakes itself is polled dozens of times before the runtime looks whether anybody new has come.
+pub fn give_way(context: &mut Context<'_>) {
+    // Its first poll leaves the waker with the runtime, which wakes it after the next look; that is all it is for.
+    let _ = pin!(tokio::task::yield_now()).poll(context);
 }
 
 /// `date: Wed, 25 Nov 2026 12:00:00 GMT` and the line's end (RFC 9110, section 6.6.1).

@@ -74,36 +74,57 @@ pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
 
 impl Server {
     pub(crate) fn new(face: Face) -> Self {
-        Self::of_site(face, Site::default())
+        Self::with(face, |_| {})
     }
 
     /// Which serves this.
     pub(crate) fn of_site(face: Face, site: Site) -> Self {
-        Self::make(face, site, None)
+        Self::with(face, |shared| shared.site = Arc::new(site))
     }
 
     /// Which logs its requests.
     pub(crate) fn with_log(face: Face, log: AccessLog) -> Self {
-        Self::make(face, Site::default(), Some(Arc::new(log)))
+        Self::with(face, |shared| shared.access_log = Some(Arc::new(log)))
     }
 
-    fn make(face: Face, site: Site, access_log: Option<Arc<AccessLog>>) -> Self {
+    /// One whose clients must take so many bytes a second.
+    pub(crate) fn asking(face: Face, min_send_rate: u32) -> Self {
+        Self::with(face, |shared| shared.min_send_rate = min_send_rate)
+    }
+
+    /// One that is set up otherwise.
+    pub(crate) fn with(face: Face, change: impl FnOnce(&mut Shared)) -> Self {
         let lifecycle = Arc::new(Lifecycle::default());
         let metrics = Arc::new(HttpMetrics::new(Arc::new(Registry::new())));
-        let worker = Worker::start(Shared {
-            site: Arc::new(site),
+        let mut shared = Shared {
+            site: Arc::new(Site::default()),
             publisher: Publisher::new(SNAPSHOT.clone()),
             lifecycle: Arc::clone(&lifecycle),
             metrics: Arc::clone(&metrics),
-            access_log,
+            access_log: None,
             admin: None,
             has_lane: face == Face::Lane,
-        });
+            min_send_rate: 1024,
+        };
+        change(&mut shared);
+        let worker = Worker::start(shared);
         Self {
             worker,
             lifecycle,
             metrics,
         }
+    }
+
+    /// The value of a series, if it is there.
+    pub(crate) fn metric(&self, series: &str) -> Option<f64> {
+        let mut text = Vec::new();
+        let format = janus::metrics::Format::Text;
+        self.metrics.registry().render(format, &mut text);
+        let text = String::from_utf8(text).expect("the text format is UTF-8");
+        let mut values = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        values.next().map(|value| value.parse().expect("a number"))
     }
 
     /// Opens a connection on which `capacity` bytes are on their way at the most.

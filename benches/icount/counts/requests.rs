@@ -143,6 +143,7 @@ fn worker(snapshot: Snapshot) -> Rc<Worker> {
         access_log: None,
         admin: None,
         has_lane: true,
+        min_send_rate: 1024,
     })
 }
 

@@ -3,13 +3,16 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::Output;
-use super::memo::{Memo, Plain};
+use super::memo::{Asked, Memo};
+use super::output::{Output, Persistence};
 use crate::http::access_log::{AccessLog, Record};
 use crate::http::answer::Answer;
 use crate::http::framing::{Field, Reading, read, storage};
-use crate::http::record::Answered;
-use crate::http::worker::Worker;
+use crate::http::problem::Problem;
+use crate::http::record::{Answered, HandOver};
+use crate::http::request::Method;
+use crate::http::slice::Slice;
+use crate::http::worker::{DateLine, Worker};
 
 /// Answers are gathered up to this length, in bytes, before they are sent: a pipeline must not make memory of requests.
 const GATHERED_LENGTH_MAX: usize = 64 << 10;
@@ -17,7 +20,7 @@ const GATHERED_LENGTH_MAX: usize = 64 << 10;
 /// What is to be done with the connection once the answers have been sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Go on with what is left of the input: the output was full.
+    /// Go on with what is left of the input: the output was full, or the turn is over.
     GoOn,
     /// Read more.
     Read,
@@ -37,11 +40,25 @@ pub struct Answers {
     memo: Memo,
 }
 
-/// Answers the plain requests that `input` begins with, and returns how much of it they are.
+impl Answers {
+    /// Forgets everything: what a batch left that did not end belongs to nobody, and is not the next connection's.
+    pub fn abandon(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// Answers the requests that `input` begins with, as many as `slice` has room for, and returns how much of the input they
+/// are.
 ///
 /// They are recorded as one batch, between two readings of the clock: each waited until all were answered. `peer` is
 /// asked for the access log only.
-pub fn answer_all(worker: &Worker, input: &[u8], peer: Option<IpAddr>, scratch: &mut Answers) -> (usize, Next) {
+pub fn answer_all(
+    worker: &Worker,
+    input: &[u8],
+    peer: Option<IpAddr>,
+    slice: &mut Slice,
+    scratch: &mut Answers,
+) -> (usize, Next) {
     let Answers { output, answered, memo } = scratch;
     let shared = &worker.shared;
     let started = Instant::now();
@@ -49,12 +66,13 @@ pub fn answer_all(worker: &Worker, input: &[u8], peer: Option<IpAddr>, scratch: 
     let draining = shared.lifecycle.is_draining();
     let mut reader = worker.reader.borrow_mut();
     let snapshot = reader.read();
+    let requests_max = slice.requests();
     let mut consumed = 0;
     let next = loop {
         if consumed == input.len() {
             break Next::Read;
         }
-        if output.gathered_length() >= GATHERED_LENGTH_MAX {
+        if output.gathered_length() >= GATHERED_LENGTH_MAX || answered.len() >= requests_max {
             break Next::GoOn;
         }
         let rest = &input[consumed..];
@@ -66,29 +84,51 @@ pub fn answer_all(worker: &Worker, input: &[u8], peer: Option<IpAddr>, scratch: 
         } else {
             None
         };
-        let plain = match known {
-            Some(plain) => plain,
+        let asked = match known {
+            Some(asked) => asked,
             None => match read(rest, &mut storage) {
                 Reading::Partial => break Next::Read,
-                Reading::Whole(head) if head.is_plain => {
-                    memo.learn(&head, rest);
+                Reading::Whole(head) => {
+                    if head.is_plain {
+                        memo.learn(&head, rest);
+                    }
                     fields = head.fields;
-                    Plain {
-                        request: head.request,
+                    Asked {
                         length: head.length,
-                        closes: head.closes,
+                        is_http_11: head.is_http_11,
+                        closes: head.is_last(),
+                        request: head.request,
                     }
                 }
-                Reading::Whole(_) | Reading::Refused(_) => break Next::HandOver,
+                Reading::Refused(problem) => {
+                    let refused = refusal(problem, rest, &date, output);
+                    answered.push(refused);
+                    if let Some(log) = &shared.access_log {
+                        log_access(log, fields, peer, &refused, started);
+                    }
+                    break Next::Close;
+                }
             },
         };
-        let Answer::Reply(reply) = shared.site.respond(&plain.request, snapshot, draining) else {
-            break Next::HandOver;
+        let reply = match shared.site.respond(&asked.request, snapshot, draining) {
+            Answer::Reply(reply) => reply,
+            Answer::Scrape => {
+                shared.metrics.handed_over(HandOver::Metrics);
+                break Next::HandOver;
+            }
+            Answer::Admin(_) => {
+                shared.metrics.handed_over(HandOver::Admin);
+                break Next::HandOver;
+            }
         };
-        let closes = plain.closes || draining;
-        output.push(&reply, &date, closes);
-        consumed += plain.length;
-        answered.push(Answered::of(plain.request.method, &reply));
+        let closes = asked.closes || draining;
+        let persistence = Persistence {
+            is_http_11: asked.is_http_11,
+            closes,
+        };
+        output.push(&reply, &date, persistence);
+        consumed += asked.length;
+        answered.push(Answered::of(asked.request.method, &reply));
         if let Some(log) = &shared.access_log {
             log_access(log, fields, peer, &answered[answered.len() - 1], started);
         }
@@ -97,12 +137,34 @@ pub fn answer_all(worker: &Worker, input: &[u8], peer: Option<IpAddr>, scratch: 
         }
     };
     if !answered.is_empty() {
+        slice.answered(answered.len());
         let took = started.elapsed();
         for answered in answered.drain(..) {
             shared.metrics.record(&Answered { took, ..answered });
         }
     }
     (consumed, next)
+}
+
+/// Answers what has come of a head with a problem, after which the connection is to be closed.
+pub fn refuse(worker: &Worker, problem: Problem, input: &[u8], peer: Option<IpAddr>, scratch: &mut Answers) {
+    let started = Instant::now();
+    let refused = refusal(problem, input, &worker.date.get(), &mut scratch.output);
+    worker.shared.metrics.record(&refused);
+    if let Some(log) = &worker.shared.access_log {
+        log_access(log, &[], peer, &refused, started);
+    }
+}
+
+/// Adds the answer to a head that is refused. What was asked may not be known, so no method is recorded.
+fn refusal(problem: Problem, input: &[u8], date: &DateLine, output: &mut Output) -> Answered {
+    let reply = problem.reply().head_only(input.starts_with(b"HEAD "));
+    let persistence = Persistence {
+        is_http_11: true,
+        closes: true,
+    };
+    output.push(&reply, date, persistence);
+    Answered::of(Method::Other, &reply)
 }
 
 fn log_access(log: &AccessLog, fields: &[Field<'_>], peer: Option<IpAddr>, answered: &Answered, started: Instant) {

@@ -14,14 +14,16 @@ const BLOCKS_MAX: usize = 64;
 /// The longest block that is remembered, in bytes: twice a browser's.
 const BLOCK_LENGTH_MAX: usize = 2 << 10;
 
-/// A plain request, as far as its answer goes.
+/// A request, as far as its answer goes.
 #[derive(Debug)]
-pub(super) struct Plain<'b> {
+pub(super) struct Asked<'b> {
     /// What the answer depends on.
     pub(super) request: RequestHead<'b>,
     /// The head's length in bytes.
     pub(super) length: usize,
-    /// Whether the client wants the connection closed after the answer.
+    /// Whether it is HTTP/1.1, and not HTTP/1.0.
+    pub(super) is_http_11: bool,
+    /// Whether the connection is to be closed after the answer.
     pub(super) closes: bool,
 }
 
@@ -47,7 +49,7 @@ struct Block {
 
 impl Memo {
     /// The plain request that `input` begins with, if its field lines are remembered.
-    pub(super) fn recall<'b>(&mut self, input: &'b [u8]) -> Option<Plain<'b>> {
+    pub(super) fn recall<'b>(&mut self, input: &'b [u8]) -> Option<Asked<'b>> {
         let line = RequestLine::parse(input)?;
         let rest = &input[line.length..];
         let is_next = |block: &Block| !block.lines.is_empty() && rest.starts_with(&block.lines);
@@ -57,7 +59,7 @@ impl Memo {
             self.blocks.get(place).filter(|block| is_next(block))?;
             self.last = place;
         }
-        Some(self.blocks[self.last].plain(&line, rest))
+        Some(self.blocks[self.last].asked(&line, rest))
     }
 
     /// Remembers the field lines of a plain head in place of others.
@@ -92,7 +94,7 @@ impl Memo {
 }
 
 impl Block {
-    fn plain<'b>(&self, line: &RequestLine<'b>, rest: &'b [u8]) -> Plain<'b> {
+    fn asked<'b>(&self, line: &RequestLine<'b>, rest: &'b [u8]) -> Asked<'b> {
         let mut request = RequestHead::new(line.method, line.path);
         request.query = line.query;
         request.accept_encoding = self.accept_encoding;
@@ -100,9 +102,10 @@ impl Block {
             request.if_none_match = FieldLines::from(&rest[start..end]);
         }
         request.origin = self.origin.map(|(start, end)| &rest[start..end]);
-        Plain {
+        Asked {
             request,
             length: line.length + self.lines.len(),
+            is_http_11: true,
             closes: self.closes,
         }
     }
@@ -176,8 +179,8 @@ mod tests {
 
     #[track_caller]
     fn check(memo: &mut Memo, bytes: &[u8]) {
-        let plain = memo.recall(bytes).expect("it is remembered");
-        assert_eq!((plain.request, plain.length, plain.closes), parsed(bytes));
+        let asked = memo.recall(bytes).expect("it is remembered");
+        assert_eq!((asked.request, asked.length, asked.closes), parsed(bytes));
     }
 
     const FIELDS: &str =

@@ -26,12 +26,40 @@ pub struct Output {
     bodies_sent: usize,
 }
 
+/// What an answer says of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Persistence {
+    /// Whether the request was HTTP/1.1, and not HTTP/1.0.
+    pub is_http_11: bool,
+    /// Whether the connection is closed after the answer.
+    pub closes: bool,
+}
+
 impl Output {
     /// Adds an answer.
-    pub fn push(&mut self, reply: &Reply<'_>, date: &DateLine, closes: bool) {
+    pub fn push(&mut self, reply: &Reply<'_>, date: &DateLine, persistence: Persistence) {
+        let start = self.gathered.len();
         reply.write_head(&mut self.gathered);
-        if closes {
-            self.gathered.extend_from_slice(b"connection: close\r\n");
+        match persistence {
+            Persistence {
+                is_http_11: true,
+                closes: false,
+            } => {}
+            Persistence {
+                is_http_11: true,
+                closes: true,
+            } => self.gathered.extend_from_slice(b"connection: close\r\n"),
+            Persistence {
+                is_http_11: false,
+                closes,
+            } => {
+                // Every head is written as that of HTTP/1.1, and begins with the version.
+                self.gathered[start + b"HTTP/1.".len()] = b'0';
+                // Of itself a connection of HTTP/1.0 is closed.
+                if !closes {
+                    self.gathered.extend_from_slice(b"connection: keep-alive\r\n");
+                }
+            }
         }
         self.gathered.extend_from_slice(date);
         self.gathered.extend_from_slice(b"\r\n");

@@ -12,13 +12,15 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::ReadBuf;
 
-use super::{Next, Output, answer_all};
+use super::{Answers, Next, Output, answer_all, refuse};
 use crate::http::closing::Closing;
 use crate::http::h2::is_preface;
-use crate::http::record::LevelGuard;
+use crate::http::problem::Problem;
+use crate::http::record::{Cut, HandOver, LevelGuard};
+use crate::http::slice::Slice;
 use crate::http::timer::{Timer, Wait};
 use crate::http::transport::Transport;
-use crate::http::worker::Worker;
+use crate::http::worker::{Worker, give_way};
 use crate::lifecycle::Phase;
 
 /// How a connection's time in the lane ended.
@@ -34,8 +36,8 @@ pub enum Ended<S> {
         input: Vec<u8>,
         /// What it waits for: the time that a head has already taken counts.
         timer: Timer,
-        /// Whether nothing has been answered before.
-        is_first: bool,
+        /// Whether it speaks HTTP/2.
+        is_http_2: bool,
     },
 }
 
@@ -46,9 +48,9 @@ pub struct Lane<S> {
     worker: Rc<Worker>,
     peer: Option<IpAddr>,
     timer: Timer,
+    /// Whether it is not known yet which HTTP it speaks. The preface of HTTP/2 is one at the beginning only.
+    is_new: bool,
     next: Next,
-    /// Whether nothing has been answered yet.
-    is_first: bool,
     /// What was read and not answered.
     input: Vec<u8>,
     /// What the client has not taken yet.
@@ -70,8 +72,8 @@ impl<S: Transport> Lane<S> {
             peer,
             timer: worker.timers.timer(),
             worker,
+            is_new: true,
             next: Next::Read,
-            is_first: true,
             input: Vec::new(),
             unsent: None,
         }
@@ -85,14 +87,23 @@ impl<S: Transport> Lane<S> {
 
     /// Serves the connection until its time here ends.
     pub async fn serve(mut self) -> Ended<S> {
-        // A connection that fails has nobody left to be told.
-        let next = poll_fn(|context| self.poll(context)).await.unwrap_or(Next::Read);
+        let next = match poll_fn(|context| self.poll(context)).await {
+            Ok(next) => next,
+            Err(error) => {
+                // A connection that fails has nobody left to be told, but for one that is too slow.
+                if error.kind() == io::ErrorKind::TimedOut {
+                    self.worker.shared.metrics.cut(Cut::Slow);
+                    self.stream.reset();
+                }
+                Next::Read
+            }
+        };
         match next {
             Next::HandOver => Ended::HandedOver {
                 stream: self.stream,
                 input: self.input,
                 timer: self.timer,
-                is_first: self.is_first,
+                is_http_2: self.is_new,
             },
             Next::Close => {
                 let mut closing = Closing::default();
@@ -105,13 +116,24 @@ impl<S: Transport> Lane<S> {
 
     /// Ready with what is to become of the connection; `Read` if there is nothing to be done but to let it go.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Next>> {
+        let mut slice = Slice::default();
         loop {
             if let Some(unsent) = &mut self.unsent {
-                ready!(poll_send(&mut self.stream, &self.timer, &mut unsent.output, context))?;
+                ready!(poll_send(
+                    &mut self.stream,
+                    &self.timer,
+                    &mut unsent.output,
+                    &mut slice,
+                    context
+                ))?;
                 self.unsent = None;
             }
             match self.next {
-                Next::Read | Next::GoOn => match ready!(self.poll_turn(context))? {
+                Next::Read | Next::GoOn if slice.requests() == 0 => {
+                    give_way(context);
+                    return Poll::Pending;
+                }
+                Next::Read | Next::GoOn => match ready!(self.poll_turn(context, &mut slice))? {
                     Turn::Done => {}
                     Turn::Over => return Poll::Ready(Ok(Next::Read)),
                 },
@@ -121,93 +143,134 @@ impl<S: Transport> Lane<S> {
     }
 
     /// Reads, unless enough has been read; answers; begins to send.
-    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Turn>> {
+    fn poll_turn(&mut self, context: &mut Context<'_>, slice: &mut Slice) -> Poll<io::Result<Turn>> {
         let worker = Rc::clone(&self.worker);
         let scratch = &mut *worker.scratch.borrow_mut();
-        let held = self.input.len();
-        scratch.input[..held].copy_from_slice(&self.input);
-        let mut length = held;
-        if self.next == Next::Read {
+        let answers = Unfinished(&mut scratch.answers);
+        if self.next == Next::GoOn {
+            let mut input = std::mem::take(&mut self.input);
+            let consumed = self.answer(&input, slice, answers.0);
+            if self.next == Next::GoOn {
+                input.drain(..consumed);
+                self.input = input;
+            } else {
+                // In memory no larger than it needs.
+                self.input = input[consumed..].to_vec();
+            }
+        } else {
+            let held = self.input.len();
+            scratch.input[..held].copy_from_slice(&self.input);
             let mut buffer = ReadBuf::new(&mut scratch.input[held..]);
             if Pin::new(&mut self.stream).poll_read(context, &mut buffer)?.is_pending() {
-                return self.wait(context);
-            }
-            if buffer.filled().is_empty() {
+                if ready!(self.wait(context)) == Turn::Over {
+                    return Poll::Ready(Ok(Turn::Over));
+                }
+                let input = std::mem::take(&mut self.input);
+                refuse(&worker, Problem::RequestTimeout, &input, self.peer, answers.0);
+                self.next = Next::Close;
+            } else if buffer.filled().is_empty() {
                 self.next = Next::Close;
                 return Poll::Ready(Ok(Turn::Done));
+            } else {
+                let length = held + buffer.filled().len();
+                let input = &scratch.input[..length];
+                let consumed = self.answer(input, slice, answers.0);
+                if held > 0 || consumed < length {
+                    self.input = input[consumed..].to_vec();
+                }
             }
-            length += buffer.filled().len();
         }
-        let input = &scratch.input[..length];
-        let (consumed, next) = if worker.shared.has_lane {
-            answer_all(&worker, input, self.peer, &mut scratch.answers)
-        } else if is_preface(input).is_none() {
-            (0, Next::Read)
-        } else {
-            (0, Next::HandOver)
-        };
-        self.next = next;
-        if consumed > 0 {
-            self.is_first = false;
-            self.timer.stop();
-        }
-        if held > 0 || consumed < length {
-            self.input = input[consumed..].to_vec();
-        }
-        let sent = poll_send(&mut self.stream, &self.timer, &mut scratch.answers.output, context);
+        let output = &mut answers.0.output;
+        let sent = poll_send(&mut self.stream, &self.timer, output, slice, context);
         if let Some(log) = &worker.shared.access_log {
             log.flush();
         }
-        if !scratch.answers.output.is_empty() {
+        if !output.is_empty() {
             // What was not sent is this connection's, also where it cannot be sent any more: the scratch is the next one's.
             self.unsent = Some(Box::new(Unsent {
-                output: std::mem::take(&mut scratch.answers.output),
+                output: std::mem::take(output),
                 _in_flight: worker.levels.request(),
             }));
         }
         sent.map_ok(|()| Turn::Done)
     }
 
-    /// Nothing has come.
-    fn wait(&mut self, context: &Context<'_>) -> Poll<io::Result<Turn>> {
+    /// Answers what can be answered of `input`, says what comes next, and returns how much of the input is done with.
+    fn answer(&mut self, input: &[u8], slice: &mut Slice, answers: &mut Answers) -> usize {
+        if self.is_new {
+            match is_preface(input) {
+                None => {
+                    self.next = Next::Read;
+                    return 0;
+                }
+                Some(true) => {
+                    self.next = Next::HandOver;
+                    return 0;
+                }
+                Some(false) => self.is_new = false,
+            }
+        }
+        let worker = &self.worker;
+        let (consumed, next) = if worker.shared.has_lane {
+            answer_all(worker, input, self.peer, slice, answers)
+        } else {
+            worker.shared.metrics.handed_over(HandOver::NoLane);
+            (0, Next::HandOver)
+        };
+        if consumed > 0 {
+            self.timer.stop();
+        }
+        self.next = next;
+        consumed
+    }
+
+    /// Nothing has come: ready if it has been waited for long enough, or need not be waited for.
+    fn wait(&mut self, context: &Context<'_>) -> Poll<Turn> {
         if !self.input.is_empty() {
             if self.timer.wait(Wait::Head, context) {
-                // The answer to that is the application's.
-                self.next = Next::HandOver;
-                return Poll::Ready(Ok(Turn::Done));
+                return Poll::Ready(Turn::Done);
             }
         } else if self.timer.wait(Wait::Request, context) || self.worker.shared.lifecycle.phase() == Phase::Stopping {
-            return Poll::Ready(Ok(Turn::Over));
+            return Poll::Ready(Turn::Over);
         }
         Poll::Pending
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
     Done,
     /// The connection has been idle for too long, or the server stops.
     Over,
 }
 
-/// Bytes of large bodies that a connection sends before it is the others' turn. Whoever asks for a large body at the same
-/// time as many others would otherwise hold the worker for as long as the kernel takes to copy all of them.
-const TURN_LENGTH_MAX: usize = 256 << 10;
+/// A worker's scratch in use. If that ends by a panic, nothing of it is left to whoever uses it next.
+struct Unfinished<'a>(&'a mut Answers);
 
-/// Sends all of it, in several turns if it is much. Fails if the client has taken nothing for too long.
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.abandon();
+        }
+    }
+}
+
+/// Sends all of it, in several turns if it is much. Fails if the client takes it too slowly.
 fn poll_send<S: Transport>(
     stream: &mut S,
     timer: &Timer,
     output: &mut Output,
+    slice: &mut Slice,
     context: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
-    let mut room = TURN_LENGTH_MAX;
     while !output.is_empty() {
+        let room = slice.length();
+        if room == 0 {
+            give_way(context);
+            return Poll::Pending;
+        }
         let sent = match output.next_body() {
             None => Pin::new(&mut *stream).poll_write(context, output.rest()),
-            Some(_) if room == 0 => {
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
             Some((before, body)) => stream
                 .poll_send_sealed(before, body, room, context)
                 .unwrap_or_else(|| Pin::new(&mut *stream).poll_write_vectored(context, output.slices(room).as_ref())),
@@ -216,14 +279,15 @@ fn poll_send<S: Transport>(
             Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             Poll::Ready(length) => {
                 output.advance(length);
-                room = room.saturating_sub(length);
-                timer.stop();
+                slice.sent(length);
+                timer.sent(length);
             }
-            Poll::Pending if timer.wait(Wait::Write, context) => {
+            Poll::Pending if timer.wait_to_send(|| stream.untaken_length(), context) => {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             Poll::Pending => return Poll::Pending,
         }
     }
+    timer.all_sent();
     Poll::Ready(Ok(()))
 }
