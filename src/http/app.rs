@@ -25,9 +25,8 @@ use super::record::{Answered, HttpMetrics, LevelGuard};
 use super::reply::{Made, Reply};
 use super::request::{Method, RequestHead};
 use super::route::Route;
-use super::slice;
 use super::transport::Transport;
-use super::worker::{Shared as WorkerShared, Worker, give_way};
+use super::worker::{Shared as WorkerShared, Worker};
 use crate::metrics::Format;
 use crate::snapshot::Coding;
 
@@ -241,8 +240,6 @@ const PIECE_LENGTH_MAX: usize = 32 << 10;
 /// A body that is somebody's memory, taken piece by piece. The request is in flight until all has been taken.
 struct Pieces {
     rest: Bytes,
-    /// Bytes that may be taken before it is the others' turn.
-    room: usize,
     _in_flight: InFlight,
 }
 
@@ -258,7 +255,6 @@ impl Pieces {
     fn new(whole: Bytes, in_flight: InFlight) -> Self {
         Self {
             rest: whole,
-            room: slice::LENGTH_MAX,
             _in_flight: in_flight,
         }
     }
@@ -271,17 +267,9 @@ impl MessageBody for Pieces {
         BodySize::Sized(self.rest.len() as u64)
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
-        if self.rest.is_empty() {
-            return Poll::Ready(None);
-        }
-        if self.room == 0 {
-            self.room = slice::LENGTH_MAX;
-            give_way(context);
-            return Poll::Pending;
-        }
-        let length = self.rest.len().min(PIECE_LENGTH_MAX).min(self.room);
-        self.room -= length;
-        Poll::Ready(Some(Ok(self.rest.split_to(length))))
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        let length = self.rest.len().min(PIECE_LENGTH_MAX);
+        let piece = self.rest.split_to(length);
+        Poll::Ready((!piece.is_empty()).then_some(Ok(piece)))
     }
 }

@@ -13,7 +13,9 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -21,9 +23,10 @@ use super::closing::Closing;
 use super::framing::{Head, Reading, read, storage};
 use super::problem::Problem;
 use super::record::Cut;
+use super::slice::Slice;
 use super::timer::{Timer, Wait};
 use super::transport::Transport;
-use super::worker::Worker;
+use super::worker::{Worker, give_way};
 use crate::lifecycle::Phase;
 
 /// What the guard and the application tell each other about one connection.
@@ -95,7 +98,26 @@ pub struct Guard<S> {
     passed: Vec<u8>,
     /// Whether the client does not take what is sent.
     is_blocked: bool,
+    /// What is left of the connection's turn.
+    slice: Slice,
+    /// Where the turn is over: until the others have had theirs.
+    pause: Option<Arc<Pause>>,
     closing: Closing,
+}
+
+/// The others' turn: what it ends by is told from whatever else wakes the task.
+#[derive(Debug)]
+struct Pause {
+    /// Relaxed throughout: one thread writes and reads it.
+    is_over: AtomicBool,
+    waker: Waker,
+}
+
+impl Wake for Pause {
+    fn wake(self: Arc<Self>) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.waker.wake_by_ref();
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +140,8 @@ impl<S> Guard<S> {
             input,
             passed: Vec::new(),
             is_blocked: false,
+            slice: Slice::default(),
+            pause: None,
             closing: Closing::default(),
         }
     }
@@ -151,6 +175,7 @@ impl<S> Guard<S> {
         };
         self.input.drain(..length);
         self.timer.stop();
+        self.slice.answered(1);
         self.state = state;
         self.connection.closes.set(state == State::Ended);
         self.connection.passed_count.set(self.connection.passed_count.get() + 1);
@@ -180,6 +205,29 @@ impl<S> Guard<S> {
         self.connection.closes.set(true);
         self.input.clear();
         self.state = State::Ended;
+    }
+
+    /// Whether it is the others' turn, since `rest` of this one is nothing. The task is woken when it is this one's again, with
+    /// a whole slice; actix-http may poll it before.
+    fn gives_way(&mut self, rest: fn(&Slice) -> usize, context: &Context<'_>) -> bool {
+        match &self.pause {
+            Some(pause) if !pause.is_over.load(Ordering::Relaxed) => return true,
+            Some(_) => {
+                self.pause = None;
+                self.slice = Slice::default();
+            }
+            None if rest(&self.slice) == 0 => {
+                let pause = Arc::new(Pause {
+                    is_over: AtomicBool::new(false),
+                    waker: context.waker().clone(),
+                });
+                give_way(&mut Context::from_waker(&Arc::clone(&pause).into()));
+                self.pause = Some(pause);
+                return true;
+            }
+            None => {}
+        }
+        false
     }
 
     /// Whether a piece of a head has come.
@@ -270,6 +318,9 @@ impl<S: Transport> Guard<S> {
 
     /// Takes note of how sending goes. Fails if the client takes it too slowly.
     fn sent(&mut self, sent: Poll<io::Result<usize>>, context: &Context<'_>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(length)) = sent {
+            self.slice.sent(length);
+        }
         self.is_blocked = sent.is_pending();
         if self.is_blocked {
             if self.timer.wait_to_send(|| self.stream.untaken_length(), context) {
@@ -312,8 +363,12 @@ impl<S: Transport> AsyncRead for Guard<S> {
             *this.connection.waits.borrow_mut() = Some(context.waker().clone());
             return Poll::Pending;
         }
+        if this.state == State::Head && this.passed.is_empty() && this.gives_way(Slice::requests, context) {
+            return Poll::Pending;
+        }
         while this.passed.is_empty() && !this.pass() {
             if this.poll_fill(context)?.is_pending() {
+                this.slice = Slice::default();
                 ready!(this.wait(context));
             }
         }
@@ -327,6 +382,9 @@ impl<S: Transport> AsyncRead for Guard<S> {
 impl<S: Transport> AsyncWrite for Guard<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.gives_way(Slice::length, context) {
+            return Poll::Pending;
+        }
         let sent = Pin::new(&mut this.stream).poll_write(context, bytes);
         this.sent(sent, context)
     }
@@ -337,6 +395,9 @@ impl<S: Transport> AsyncWrite for Guard<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.gives_way(Slice::length, context) {
+            return Poll::Pending;
+        }
         let sent = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
         this.sent(sent, context)
     }

@@ -167,6 +167,58 @@ const ODD: &[(&str, &[&str])] = &[
     ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", &["400"]),
     ("HEAD / HTTP/1.1\r\nHost: a b\r\n\r\n", &["400"]),
     ("GET http://a/ HTTP/1.0\r\nHost: user@a\r\n\r\n", &["400"]),
+    // Versions, from the first request to the last. The preface of HTTP/2 is one at the beginning only.
+    (
+        "GET /items/1 HTTP/1.1\r\nHost: a\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        &["200", "505"],
+    ),
+    (
+        "GET /items/1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        &["200", "505"],
+    ),
+    ("PRI / HTTP/1.1\r\nHost: a\r\n\r\n", &["405", "200"]),
+    ("PRX * HTTP/2.0\r\n\r\n", &["505"]),
+    ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", &["505"]),
+    ("GET / HTTP/0.9\r\n\r\n", &["505"]),
+    ("GET / HTTP/1.x\r\n\r\n", &["400"]),
+    // HTTP/1.0.
+    (
+        "HEAD /items HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        &["200", "200"],
+    ),
+    ("OPTIONS /items HTTP/1.0\r\n\r\n", &["204"]),
+    ("GET /nowhere HTTP/1.0\r\nHost: a\r\n\r\n", &["404"]),
+    (
+        "POST /items HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n",
+        &["405", "200"],
+    ),
+    ("POST /items HTTP/1.0\r\nContent-Length: 2\r\n\r\nab", &["405"]),
+    ("POST /items HTTP/1.0\r\n\r\n", &["400"]),
+    // Forms of targets.
+    ("GET http://b.example HTTP/1.1\r\nHost: a\r\n\r\n", &["200", "200"]),
+    ("GET HTTPS://b/items/1?x HTTP/1.1\r\nHost: a\r\n\r\n", &["400", "200"]),
+    ("GET http://u@b/items/1 HTTP/1.1\r\nHost: a\r\n\r\n", &["400"]),
+    ("GET items/1 HTTP/1.1\r\nHost: a\r\n\r\n", &["400"]),
+    ("GET /items/1#top HTTP/1.1\r\nHost: a\r\n\r\n", &["200", "200"]),
+    ("HEAD * HTTP/1.1\r\nHost: a\r\n\r\n", &["405", "200"]),
+    ("OPTIONS http://a/items HTTP/1.1\r\nHost: a\r\n\r\n", &["204", "200"]),
+    (
+        "GET /items/1 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
+        &["200", "200"],
+    ),
+    // Transfer codings.
+    (
+        "POST /items HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        &["501"],
+    ),
+    (
+        "POST /items HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
+        &["400"],
+    ),
+    // A bare LF, wherever it stands.
+    ("\nGET /items/1 HTTP/1.1\r\nHost: a\r\n\r\n", &["400"]),
+    ("GET /items/1 HTTP/1.1\r\nHost: a\nX: y\r\n\r\n", &["400"]),
+    ("GET /items/1 HTTP/1.1\r\nHost: a\r\n\n", &["400"]),
     // A head that has not ended: what comes next is a part of it.
     ("GET / HTTP/1.1\r\nHost: a\r\nX: ", &["400"]),
     ("GE", &["405"]),
@@ -198,6 +250,56 @@ fn limits_of_length_hold_for_every_head_of_a_connection() {
             assert!(answers.last().unwrap().contains(&format!("{status} ")), "{answers:#?}");
             let pieces: Vec<&[u8]> = bytes.as_bytes().chunks(1000).collect();
             assert_eq!(check(&pieces), answers);
+        }
+    }
+}
+
+#[test]
+fn as_many_fields_as_there_may_be_are_answered_in_every_version() {
+    let fields = |count: usize| "X: a\r\n".repeat(count);
+    for (request, status) in [
+        (format!("GET /items/1 HTTP/1.0\r\n{}\r\n", fields(96)), "0 200"),
+        (
+            format!("GET /items/1 HTTP/1.0\r\nConnection: keep-alive\r\n{}\r\n", fields(95)),
+            "0 200",
+        ),
+        (format!("GET /items/1 HTTP/1.0\r\n{}\r\n", fields(97)), "1 431"),
+        (
+            format!("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n{}\r\n", fields(95)),
+            "1 404",
+        ),
+        (
+            format!(
+                "GET /items/1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{}\r\n",
+                fields(94)
+            ),
+            "1 200",
+        ),
+        (
+            format!(
+                "POST /items HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n{}\r\n",
+                fields(94)
+            ),
+            "1 405",
+        ),
+    ] {
+        let answers = check(&[request.as_bytes()]);
+        assert!(answers[0].starts_with(status), "{answers:#?}");
+        assert!(!answers[0].ends_with("\n\n"), "a whole answer: {answers:#?}");
+    }
+}
+
+#[test]
+fn every_byte_in_a_target_is_answered_alike() {
+    for byte in 0x21..=0xff_u8 {
+        for (before, after) in [
+            (&b"/items/1"[..], &b""[..]),
+            (b"/items?a", b"b"),
+            (b"http://a/items/1", b"?"),
+            (b"", b"items"),
+        ] {
+            let request = [b"GET ", before, &[byte], after, b" HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+            check(&[&request]);
         }
     }
 }

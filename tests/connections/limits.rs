@@ -298,3 +298,29 @@ fn who_asks_for_much_lets_others_in_between() {
         );
     });
 }
+
+#[test]
+fn what_a_panic_leaves_is_not_given_to_the_next() {
+    for face in FACES {
+        run(async {
+            let server = Server::new(face);
+            for asked in [
+                &b"GET /items/7 HTTP/1.1\r\nHost: a\r\n\r\n"[..],
+                b"GET /items HTTP/1.1\r\nHost: a\r\n\r\n",
+            ] {
+                let mut unlucky = server.connect_panicking().await;
+                unlucky.send(&asked.repeat(3)).await;
+                let received = unlucky.received();
+                assert!(received.bytes.is_empty() && received.is_ended, "{face:?}: it panicked");
+                let mut next = server.connect(64 << 10).await;
+                next.send(REQUEST).await;
+                let text = next.text();
+                assert!(text.starts_with("HTTP/1.1 200 "), "{face:?}: {text}");
+                assert!(text.ends_with("\"text\":\"x\"}"), "{face:?}: {text}");
+                assert_eq!(text.matches("HTTP/1.1").count(), 1, "{face:?}: {text}");
+            }
+            pass(3).await;
+            assert_eq!(server.metric("http_requests_in_flight"), Some(0.0), "{face:?}");
+        });
+    }
+}

@@ -1,6 +1,7 @@
 //! Connections in memory: both faces, in a time that passes only when nothing else is left to do.
 
 mod faces;
+mod fairness;
 #[path = "../support/frames.rs"]
 mod frames;
 mod http2;

@@ -117,10 +117,7 @@ impl Server {
 
     /// The value of a series, if it is there.
     pub(crate) fn metric(&self, series: &str) -> Option<f64> {
-        let mut text = Vec::new();
-        let format = janus::metrics::Format::Text;
-        self.metrics.registry().render(format, &mut text);
-        let text = String::from_utf8(text).expect("the text format is UTF-8");
+        let text = self.scrape();
         let mut values = text
             .lines()
             .filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
@@ -158,10 +155,12 @@ impl Server {
 
     async fn open_from(&self, peer: Option<SocketAddr>, capacity: usize) -> DuplexStream {
         let (client, stream) = tokio::io::duplex(capacity);
-        let application = application(&self.worker).new_service(()).await;
-        let application = Rc::new(application.unwrap_or_else(|()| unreachable!("it needs nothing")));
-        let worker = Rc::clone(&self.worker);
-        tokio::task::spawn_local(serve(Pipe(stream, peer), worker, application));
+        self.serve(Pipe {
+            stream,
+            peer,
+            panics: false,
+        })
+        .await;
         client
     }
 
@@ -178,26 +177,55 @@ impl Server {
         self.metrics.registry().render(janus::metrics::Format::Text, &mut text);
         String::from_utf8(text).expect("text")
     }
+
+    /// As `connect`, for a connection on which the server panics when it sends.
+    pub(crate) async fn connect_panicking(&self) -> Client {
+        let (client, stream) = tokio::io::duplex(4096);
+        self.serve(Pipe {
+            stream,
+            peer: None,
+            panics: true,
+        })
+        .await;
+        let (reading, writing) = tokio::io::split(client);
+        let received = Rc::default();
+        tokio::task::spawn_local(take(reading, Rc::clone(&received)));
+        Client { writing, received }
+    }
+
+    /// Serves whatever carries a connection.
+    pub(crate) async fn serve<S: Transport + 'static>(&self, stream: S) {
+        let application = application(&self.worker).new_service(()).await;
+        let application = Rc::new(application.unwrap_or_else(|()| unreachable!("it needs nothing")));
+        tokio::task::spawn_local(serve(stream, Rc::clone(&self.worker), application));
+    }
 }
 
-/// The server's end of a connection in memory, and who is said to be at the other one.
-struct Pipe(DuplexStream, Option<SocketAddr>);
+/// The server's end of a connection in memory.
+struct Pipe {
+    stream: DuplexStream,
+    /// Who is said to be at the other one.
+    peer: Option<SocketAddr>,
+    /// Whether to write to it panics.
+    panics: bool,
+}
 
 impl Transport for Pipe {
     fn peer(&self) -> Option<SocketAddr> {
-        self.1
+        self.peer
     }
 }
 
 impl AsyncRead for Pipe {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Pipe {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        assert!(!self.panics, "a panic, as the test has asked for");
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -205,19 +233,20 @@ impl AsyncWrite for Pipe {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, pieces)
+        assert!(!self.panics, "a panic, as the test has asked for");
+        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
