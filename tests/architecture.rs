@@ -43,6 +43,7 @@ const PURE: &[&str] = &[
     "http/reply.rs",
     "http/problem.rs",
     "http/cors.rs",
+    "http/pressure.rs",
     "http/send_rate.rs",
     "http/slice.rs",
 ];

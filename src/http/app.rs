@@ -83,7 +83,12 @@ pub async fn handle(request: HttpRequest, worker: web::Data<Rc<Worker>>, unread:
             in_flight,
         )),
         None => match shared.site.respond(&head, worker.reader.borrow_mut().read(), draining) {
-            Answer::Reply(reply) => Ok(carry(&reply, method, in_flight)),
+            Answer::Reply(reply) => {
+                if let Some(connection) = connection {
+                    connection.hold(reply.selected_shared().entry().cloned());
+                }
+                Ok(carry(&reply, method, in_flight))
+            }
             Answer::Scrape => Err((None, in_flight)),
             Answer::Admin(endpoint) => Err((Some(endpoint), in_flight)),
         },

@@ -22,11 +22,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::closing::Closing;
 use super::framing::{Head, Reading, read, storage};
 use super::problem::Problem;
-use super::record::Cut;
 use super::slice::Slice;
 use super::timer::{Timer, Wait};
 use super::transport::Transport;
 use super::worker::{Worker, give_way};
+use crate::ledger::Entry;
 use crate::lifecycle::Phase;
 
 /// What the guard and the application tell each other about one connection.
@@ -40,6 +40,8 @@ pub struct Connection {
     refused: Cell<Option<(u64, Problem)>>,
     /// Whether the request that was let through last is the last one.
     closes: Cell<bool>,
+    /// The memory that the present answer's body is a part of.
+    held: RefCell<Option<Entry>>,
     /// Requests whose answer has not been taken yet.
     in_flight_count: Cell<u32>,
     /// The connection's task, where it waits for an answer to be taken.
@@ -64,6 +66,11 @@ impl Connection {
         self.asked_count.get() == self.passed_count.get() && self.in_flight_count.get() == 0
     }
 
+    /// Takes note of the memory that the present answer's body is a part of.
+    pub fn hold(&self, memory: Option<Entry>) {
+        *self.held.borrow_mut() = memory;
+    }
+
     /// Counts a request as in flight until the guard is dropped.
     pub fn request(self: &Rc<Self>) -> InFlight {
         self.in_flight_count.set(self.in_flight_count.get() + 1);
@@ -78,6 +85,7 @@ pub struct InFlight(Rc<Connection>);
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight_count.set(self.0.in_flight_count.get() - 1);
+        self.0.hold(None);
         if let Some(waker) = self.0.waits.borrow_mut().take() {
             waker.wake();
         }
@@ -316,17 +324,18 @@ impl<S: Transport> Guard<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes note of how sending goes. Fails if the client takes it too slowly.
+    /// Takes note of how sending goes. Fails if the connection is to be cut.
     fn sent(&mut self, sent: Poll<io::Result<usize>>, context: &Context<'_>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(length)) = sent {
             self.slice.sent(length);
         }
         self.is_blocked = sent.is_pending();
         if self.is_blocked {
-            if self.timer.wait_to_send(|| self.stream.untaken_length(), context) {
-                self.worker.shared.metrics.cut(Cut::Slow);
+            let held = || self.connection.held.borrow().clone();
+            if let Some(cut) = self.timer.wait_to_send(|| self.stream.untaken_length(), held, context) {
+                self.worker.shared.metrics.cut(cut);
                 self.stream.reset();
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                return Poll::Ready(Err(cut.error_kind().into()));
             }
             return sent;
         }

@@ -6,7 +6,7 @@
 //! and answered by the same.
 //!
 //! [`framing`], [`host`], [`request`], [`route`], [`negotiate`], [`range`], [`proxy_header`], [`answer`], [`reply`], [`problem`],
-//! [`slice`] and [`send_rate`] are pure: they name no framework and do no input or output.
+//! [`slice`], [`send_rate`] and [`pressure`] are pure: they name no framework and do no input or output.
 
 pub mod access_log;
 pub mod admin;
@@ -24,6 +24,7 @@ pub mod host;
 pub mod introduction;
 pub mod lane;
 pub mod negotiate;
+pub mod pressure;
 pub mod problem;
 pub mod proxies;
 pub mod proxy_header;

@@ -77,6 +77,14 @@ impl Cut {
     /// Every reason, each at its place.
     pub const ALL: [Self; 2] = [Self::Slow, Self::Memory];
 
+    /// The kind of the error that sending fails with.
+    pub fn error_kind(self) -> std::io::ErrorKind {
+        match self {
+            Self::Slow => std::io::ErrorKind::TimedOut,
+            Self::Memory => std::io::ErrorKind::OutOfMemory,
+        }
+    }
+
     /// Its name as a metric label.
     pub fn label(self) -> &'static str {
         match self {

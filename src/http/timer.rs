@@ -10,7 +10,10 @@ use std::task::{Context, Waker};
 
 use slab::Slab;
 
+use super::pressure::{Holding, broken_off};
+use super::record::Cut;
 use super::send_rate::{SendRate, Verdict, WINDOW_SECONDS};
+use crate::ledger::{Account, Entry};
 
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,18 +48,22 @@ impl Wait {
 pub struct Timers {
     /// Whole seconds since the worker started.
     now_seconds: Cell<u32>,
-    entries: RefCell<Slab<Rc<Entry>>>,
+    entries: RefCell<Slab<Rc<Waiting>>>,
     /// What clients must take of what is sent, in bytes a second.
     min_send_rate: u32,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Waiting {
     wait: Cell<Option<Wait>>,
     /// The first second at which the wait is over.
     due_seconds: Cell<u32>,
     waker: RefCell<Waker>,
     sending: Cell<Sending>,
+    /// The memory that what waits to be sent is a part of, and since when.
+    held: RefCell<Option<(Entry, u32)>>,
+    /// Whether what waits is to be broken off, so that memory comes back.
+    is_broken_off: Cell<bool>,
 }
 
 /// How it goes with what is sent.
@@ -78,6 +85,16 @@ impl Sending {
     }
 }
 
+/// Memory in the ledger, compared by what it is.
+#[derive(Debug)]
+struct Same(Entry);
+
+impl PartialEq for Same {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is(&other.0)
+    }
+}
+
 impl Timers {
     /// Of connections whose clients must take `min_send_rate` bytes a second where bytes wait for them; 0 for any.
     pub fn new(min_send_rate: u32) -> Self {
@@ -89,7 +106,7 @@ impl Timers {
 
     /// The wait of a new connection.
     pub fn timer(self: &Rc<Self>) -> Timer {
-        let entry = Rc::new(Entry {
+        let entry = Rc::new(Waiting {
             wait: Cell::new(None),
             due_seconds: Cell::new(0),
             waker: RefCell::new(Waker::noop().clone()),
@@ -98,6 +115,8 @@ impl Timers {
                 untaken_length: 0,
                 sent_length: 0,
             }),
+            held: RefCell::default(),
+            is_broken_off: Cell::new(false),
         });
         let key = self.entries.borrow_mut().insert(Rc::clone(&entry));
         Timer {
@@ -113,12 +132,32 @@ impl Timers {
         self.wake(|entry| entry.wait.get().is_some() && entry.due_seconds.get() <= now_seconds);
     }
 
+    /// Breaks off answers whose data is served no more, the oldest first, so that `needed` bytes of memory come back.
+    pub fn relieve(&self, needed: u64) {
+        let entries = self.entries.borrow();
+        let holdings = entries.iter().filter_map(|(key, entry)| {
+            let held = entry.held.borrow();
+            let (memory, since_seconds) = held.as_ref()?;
+            let is_retired = matches!(memory.account(), Account::Retired | Account::HalfSent);
+            is_retired.then(|| Holding {
+                key,
+                since_seconds: *since_seconds,
+                memory: Same(memory.clone()),
+                length: memory.bytes(),
+            })
+        });
+        for key in broken_off(holdings.collect(), needed) {
+            entries[key].is_broken_off.set(true);
+            entries[key].waker.borrow().wake_by_ref();
+        }
+    }
+
     /// Wakes every connection, to see that the server stops.
     pub fn wake_all(&self) {
         self.wake(|_| true);
     }
 
-    fn wake(&self, is_meant: impl Fn(&Entry) -> bool) {
+    fn wake(&self, is_meant: impl Fn(&Waiting) -> bool) {
         for (_, entry) in self.entries.borrow().iter().filter(|(_, entry)| is_meant(entry)) {
             entry.waker.borrow().wake_by_ref();
         }
@@ -129,7 +168,7 @@ impl Timers {
 #[derive(Debug)]
 pub struct Timer {
     timers: Rc<Timers>,
-    entry: Rc<Entry>,
+    entry: Rc<Waiting>,
     key: usize,
 }
 
@@ -147,22 +186,31 @@ impl Timer {
         self.entry.due_seconds.get() <= now_seconds
     }
 
-    /// Goes on waiting for the client to take what is sent, or begins to; returns whether it is too slow. The task is woken
-    /// when it is to be looked again. `untaken_length` tells how many of the bytes that were sent the client has not taken
-    /// yet; it is asked only then.
-    pub fn wait_to_send(&self, untaken_length: impl FnOnce() -> usize, context: &Context<'_>) -> bool {
+    /// Goes on waiting for the client to take what is sent, or begins to; returns why it is not to be waited for any longer.
+    /// The task is woken when it is to be looked again. `untaken_length` tells how many of the bytes that were sent the client
+    /// has not taken yet, and is asked only then; `held` which memory they are a part of, and is asked at the beginning.
+    pub fn wait_to_send(
+        &self,
+        untaken_length: impl FnOnce() -> usize,
+        held: impl FnOnce() -> Option<Entry>,
+        context: &Context<'_>,
+    ) -> Option<Cut> {
         let now_seconds = self.timers.now_seconds.get();
         self.register(context);
+        if self.entry.is_broken_off.get() {
+            return Some(Cut::Memory);
+        }
         let mut sending = self.entry.sending.get();
         let taken = if !self.is_sending() {
             // What was sent before is not counted.
+            *self.entry.held.borrow_mut() = held().map(|memory| (memory, now_seconds));
             sending.sent_length = 0;
             sending.untaken_length = untaken_length() as u64;
             0
         } else if sending.rate.is_due(now_seconds) {
             sending.look(untaken_length() as u64)
         } else {
-            return false;
+            return None;
         };
         let verdict = sending.rate.wait(now_seconds, taken);
         self.entry.sending.set(sending);
@@ -170,10 +218,22 @@ impl Timer {
         match verdict {
             Verdict::Wait(due_seconds) => {
                 self.entry.due_seconds.set(due_seconds);
-                false
+                None
             }
-            Verdict::TooSlow => true,
+            Verdict::TooSlow => Some(Cut::Slow),
         }
+    }
+
+    /// Takes note of the memory that what waits to be sent is a part of, for who waits by other means.
+    pub fn hold(&self, memory: Option<Entry>) {
+        let now_seconds = self.timers.now_seconds.get();
+        *self.entry.held.borrow_mut() = memory.map(|memory| (memory, now_seconds));
+        self.entry.is_broken_off.set(false);
+    }
+
+    /// Whether what waits is to be broken off, so that memory comes back.
+    pub fn is_broken_off(&self) -> bool {
+        self.entry.is_broken_off.get()
     }
 
     /// Whether the client is waited for to take what is sent.
@@ -199,6 +259,8 @@ impl Timer {
             sending.rate.pause(self.timers.now_seconds.get(), taken);
             self.entry.sending.set(sending);
             self.entry.wait.set(None);
+            self.entry.held.take();
+            self.entry.is_broken_off.set(false);
         }
     }
 

@@ -120,6 +120,11 @@ async fn tick(worker: Weak<Worker>) {
         }
         // A reader keeps alive what it read last.
         worker.reader.borrow_mut().read();
+        let ledger = worker.shared.publisher.ledger();
+        if ledger.is_under_pressure() {
+            let limit = ledger.limit().unwrap_or(u64::MAX);
+            worker.timers.relieve(ledger.total().saturating_sub(limit));
+        }
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use janus::ledger::{Account, Ledger};
 use janus::lifecycle::Phase;
+use janus::snapshot::Publisher;
 use tokio::io::AsyncReadExt;
 
-use crate::memory::{FACES, Face, Server, pass, run, settle};
+use crate::memory::{FACES, Face, Server, pass, run, settle, snapshot};
 
 const REQUEST: &[u8] = b"GET /items/1 HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -321,6 +323,51 @@ fn what_a_panic_leaves_is_not_given_to_the_next() {
             }
             pass(3).await;
             assert_eq!(server.metric("http_requests_in_flight"), Some(0.0), "{face:?}");
+        });
+    }
+}
+
+#[test]
+fn when_memory_is_short_the_oldest_answers_of_retired_data_are_broken_off() {
+    for face in FACES {
+        run(async {
+            let ledger = Ledger::default();
+            let publisher = Publisher::with_ledger(snapshot("a", ledger.clone()), ledger.clone());
+            let server = Server::of(face, 0, publisher.clone());
+            let mut slow = Vec::new();
+            for next in ["b", "c", ""] {
+                // Two of each: memory comes back with the last who holds it.
+                for _ in 0..2 {
+                    let (reading, mut client) = server.connect_slow(1024).await;
+                    client
+                        .send(b"GET /items HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                        .await;
+                    slow.push((reading, client));
+                }
+                if !next.is_empty() {
+                    publisher.publish(snapshot(next, ledger.clone()));
+                }
+                pass(2).await;
+                publisher.reap();
+            }
+            let cuts = || server.metric("http_connections_cut_total{reason=\"memory\"}");
+            assert!(ledger.bytes(Account::HalfSent) > 0);
+            assert_eq!(cuts(), Some(0.0), "{face:?}: there is no limit");
+            for expected in [2.0, 4.0] {
+                ledger.set_limit(Some(ledger.total() - 1));
+                pass(3).await;
+                assert_eq!(cuts(), Some(expected), "{face:?}");
+            }
+            assert_eq!(ledger.bytes(Account::HalfSent), 0, "{face:?}");
+            // What is served is never let go of.
+            ledger.set_limit(Some(0));
+            pass(3).await;
+            assert_eq!(cuts(), Some(4.0), "{face:?}");
+            for (number, (mut reading, _client)) in slow.into_iter().enumerate() {
+                let mut whole = Vec::new();
+                reading.read_to_end(&mut whole).await.unwrap_or_default();
+                assert_eq!(whole.ends_with(b"]"), number >= 4, "{face:?} {number}");
+            }
         });
     }
 }

@@ -19,22 +19,29 @@ use janus::http::record::HttpMetrics;
 use janus::http::transport::Transport;
 use janus::http::worker::{Shared, Worker};
 use janus::items::{Format, ParseOptions, parse};
+use janus::ledger::Ledger;
 use janus::lifecycle::Lifecycle;
 use janus::metrics::Registry;
 use janus::snapshot::{Coding, Publisher, Settings, Snapshot, compile};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, ReadHalf, WriteHalf};
 
+static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| snapshot("x", Ledger::default()));
+
 /// Items with a body large enough to be sent from where it is.
-static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| {
+pub(crate) fn snapshot(mark: &str, ledger: Ledger) -> Snapshot {
     let lines: String = (0..400)
         .map(|id| {
             format!(
                 "{{\"id\":{id},\"name\":\"Item number {id}\",\"text\":\"{}\"}}\n",
-                "x".repeat(id)
+                mark.repeat(id)
             )
         })
         .collect();
-    let items = parse(Format::Ndjson, lines.as_bytes(), &ParseOptions::default()).expect("good items");
+    let options = ParseOptions {
+        ledger,
+        ..ParseOptions::default()
+    };
+    let items = parse(Format::Ndjson, lines.as_bytes(), &options).expect("good items");
     compile(
         items,
         &Settings {
@@ -44,7 +51,7 @@ static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| {
             ..Settings::default()
         },
     )
-});
+}
 
 /// Which way requests are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +97,14 @@ impl Server {
     /// One whose clients must take so many bytes a second.
     pub(crate) fn asking(face: Face, min_send_rate: u32) -> Self {
         Self::with(face, |shared| shared.min_send_rate = min_send_rate)
+    }
+
+    /// One of these data.
+    pub(crate) fn of(face: Face, min_send_rate: u32, publisher: Publisher) -> Self {
+        Self::with(face, |shared| {
+            shared.min_send_rate = min_send_rate;
+            shared.publisher = publisher;
+        })
     }
 
     /// One that is set up otherwise.

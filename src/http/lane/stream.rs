@@ -90,9 +90,10 @@ impl<S: Transport> Lane<S> {
         let next = match poll_fn(|context| self.poll(context)).await {
             Ok(next) => next,
             Err(error) => {
-                // A connection that fails has nobody left to be told, but for one that is too slow.
-                if error.kind() == io::ErrorKind::TimedOut {
-                    self.worker.shared.metrics.cut(Cut::Slow);
+                // A connection that fails has nobody left to be told, but for one that is cut.
+                let cuts = Cut::ALL.into_iter();
+                for cut in cuts.filter(|cut| cut.error_kind() == error.kind()) {
+                    self.worker.shared.metrics.cut(cut);
                     self.stream.reset();
                 }
                 Next::Read
@@ -255,7 +256,7 @@ impl Drop for Unfinished<'_> {
     }
 }
 
-/// Sends all of it, in several turns if it is much. Fails if the client takes it too slowly.
+/// Sends all of it, in several turns if it is much. Fails if the connection is to be cut.
 fn poll_send<S: Transport>(
     stream: &mut S,
     timer: &Timer,
@@ -282,10 +283,13 @@ fn poll_send<S: Transport>(
                 slice.sent(length);
                 timer.sent(length);
             }
-            Poll::Pending if timer.wait_to_send(|| stream.untaken_length(), context) => {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            Poll::Pending => {
+                let held = || output.next_body()?.1.entry().cloned();
+                return match timer.wait_to_send(|| stream.untaken_length(), held, context) {
+                    Some(cut) => Poll::Ready(Err(cut.error_kind().into())),
+                    None => Poll::Pending,
+                };
             }
-            Poll::Pending => return Poll::Pending,
         }
     }
     timer.all_sent();
