@@ -56,6 +56,8 @@ struct Books {
     total: AtomicU64,
     /// What may be held before there is pressure; `u64::MAX` for no limit, stored as its complement so that it is 0.
     limit_complement: AtomicU64,
+    /// Bytes that somebody waits for.
+    wanted: AtomicU64,
     /// Whether a thread frees what is handed back.
     has_reaper: AtomicBool,
     handed_back: Mutex<Vec<Box<dyn Any + Send>>>,
@@ -104,6 +106,20 @@ impl Ledger {
         self.total() > !self.0.limit_complement.load(Ordering::Relaxed)
     }
 
+    /// Takes note that somebody waits for so many bytes, until that is dropped: who can give memory back should.
+    pub fn want(&self, bytes: u64) -> Wanted {
+        self.0.wanted.store(bytes, Ordering::Relaxed);
+        Wanted(self.clone())
+    }
+
+    /// How many bytes too many are held for the limit and for who waits for some: what should be given back. Costs three
+    /// loads.
+    pub fn shortage(&self) -> u64 {
+        let limit = !self.0.limit_complement.load(Ordering::Relaxed);
+        let wanted = self.0.wanted.load(Ordering::Relaxed);
+        self.total().saturating_add(wanted).saturating_sub(limit)
+    }
+
     /// Takes note of bytes, until the credit is dropped.
     pub fn credit(&self, account: Account, bytes: usize) -> Credit {
         let bytes = bytes as u64;
@@ -149,6 +165,16 @@ impl Books {
 
     fn subtract(&self, account: Account, bytes: u64) {
         self.accounts[account as usize].fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// As long as it is there, bytes are waited for. One who waits at a time.
+#[derive(Debug)]
+pub struct Wanted(Ledger);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.0.wanted.store(0, Ordering::Relaxed);
     }
 }
 
@@ -330,9 +356,16 @@ mod tests {
             assert_eq!((ledger.limit(), ledger.room()), (Some(limit), room));
             assert_eq!(ledger.is_under_pressure(), is_under_pressure);
         }
+        ledger.set_limit(Some(1500));
+        assert_eq!(ledger.shortage(), 0);
+        let wanted = ledger.want(700);
+        assert_eq!(ledger.shortage(), 200);
+        drop(wanted);
+        assert_eq!(ledger.shortage(), 0);
         ledger.set_limit(None);
         credit.resize(1 << 40);
         assert!(!ledger.is_under_pressure());
+        assert_eq!(ledger.shortage(), 0);
     }
 
     /// Tells which thread it is dropped by.

@@ -99,3 +99,39 @@ impl Transport for TcpStream {
         Some(poll())
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    use std::io::Read;
+
+    #[test]
+    fn what_a_client_has_not_taken_is_told() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (stream, _) = listener.accept().unwrap();
+            stream.set_nonblocking(true).unwrap();
+            let stream = TcpStream::from_std(stream).unwrap();
+            assert_eq!(stream.untaken_length(), 0);
+            let mut sent = 0;
+            stream.writable().await.unwrap();
+            // Bounded by what two sockets hold.
+            while let Ok(length) = stream.try_write(&[0; 64 << 10]) {
+                sent += length;
+            }
+            let untaken = stream.untaken_length();
+            assert!((1..sent).contains(&untaken), "{untaken} of {sent}");
+            client.read_exact(&mut vec![0; sent]).unwrap();
+            // Acknowledged a little after it is read.
+            while stream.untaken_length() > 0 {
+                std::thread::yield_now();
+            }
+        });
+    }
+}

@@ -120,10 +120,9 @@ async fn tick(worker: Weak<Worker>) {
         }
         // A reader keeps alive what it read last.
         worker.reader.borrow_mut().read();
-        let ledger = worker.shared.publisher.ledger();
-        if ledger.is_under_pressure() {
-            let limit = ledger.limit().unwrap_or(u64::MAX);
-            worker.timers.relieve(ledger.total().saturating_sub(limit));
+        let shortage = worker.shared.publisher.ledger().shortage();
+        if shortage > 0 {
+            worker.timers.relieve(shortage);
         }
     }
 }

@@ -5,6 +5,8 @@ use std::io::{self, IoSlice, Write};
 use std::net::{TcpListener, TcpStream as Client};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
 use std::task::{Context, Poll};
 
 use janus::http::slice::{LENGTH_MAX, REQUESTS_MAX};
@@ -12,7 +14,7 @@ use janus::http::transport::Transport;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::memory::{FACES, Server};
+use crate::memory::{FACES, Face, Server};
 
 /// What each connection was sent, in order: its number, the bytes, and the answers that began in them.
 type Log = Rc<RefCell<Vec<(usize, usize, usize)>>>;
@@ -102,6 +104,36 @@ impl AsyncWrite for Modest {
 }
 
 impl Transport for Modest {}
+
+#[test]
+fn a_scrape_holds_up_nobody() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let server = Server::new(Face::Lane);
+        // A scrape takes until this says so.
+        let (go_on, gate) = channel::<()>();
+        let gate = Mutex::new(gate);
+        server.metrics.registry().on_scrape(move || {
+            // The other end is dropped to let it go on.
+            let _ = gate.lock().expect("nobody panics with it").recv();
+        });
+        let mut scraper = server.connect(1 << 20).await;
+        scraper.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let mut other = server.connect(1 << 20).await;
+        other.send(b"GET /items/1 HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        while !other.text().starts_with("HTTP/1.1 200 ") {
+            tokio::task::yield_now().await;
+        }
+        assert!(scraper.received().bytes.is_empty(), "the scrape goes on");
+        drop(go_on);
+        while !scraper.text().contains("http_handovers_total{reason=\"metrics\"} 1") {
+            tokio::task::yield_now().await;
+        }
+    });
+}
 
 #[test]
 fn nobody_waits_for_more_than_a_slice_of_each_other_connection() {

@@ -371,3 +371,23 @@ fn when_memory_is_short_the_oldest_answers_of_retired_data_are_broken_off() {
         });
     }
 }
+
+#[test]
+fn only_what_has_to_be_waited_for_is_left_to_the_application() {
+    run(async {
+        let server = Server::new(Face::Lane);
+        for request in [
+            "GET /items HTTP/1.0\r\n\r\n",
+            "OPTIONS /items HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST /items HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx",
+            "GET /items HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
+            "GET http://a/items HTTP/1.1\r\nHost: a\r\n\r\n",
+            "nothing\r\n\r\n",
+        ] {
+            let mut client = server.connect(1 << 20).await;
+            client.send(request.as_bytes()).await;
+            assert!(client.text().starts_with("HTTP/1."), "{request}");
+        }
+        assert!(!server.scrape().contains("http_handovers_total{"));
+    });
+}
