@@ -32,6 +32,14 @@ impl Scrapes {
         }
     }
 
+    /// Of this registry, each made by who asks: for a clock that passes while another thread works.
+    pub fn in_place(registry: Arc<Registry>) -> Self {
+        Self {
+            registry,
+            thread: OnceLock::from(None),
+        }
+    }
+
     /// The exposition as it is after this call.
     ///
     /// # Panics

@@ -5,12 +5,14 @@ use std::io::{self, IoSlice, Write};
 use std::net::{TcpListener, TcpStream as Client};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Mutex;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
+use janus::http::record::HttpMetrics;
 use janus::http::slice::{LENGTH_MAX, REQUESTS_MAX};
 use janus::http::transport::Transport;
+use janus::metrics::Registry;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -112,7 +114,8 @@ fn a_scrape_holds_up_nobody() {
         .build()
         .expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        let server = Server::new(Face::Lane);
+        let metrics = Arc::new(HttpMetrics::new(Arc::new(Registry::new())));
+        let server = Server::with(Face::Lane, |shared| shared.metrics = metrics);
         // A scrape takes until this says so.
         let (go_on, gate) = channel::<()>();
         let gate = Mutex::new(gate);

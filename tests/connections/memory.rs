@@ -110,18 +110,20 @@ impl Server {
     /// One that is set up otherwise.
     pub(crate) fn with(face: Face, change: impl FnOnce(&mut Shared)) -> Self {
         let lifecycle = Arc::new(Lifecycle::default());
-        let metrics = Arc::new(HttpMetrics::new(Arc::new(Registry::new())));
+        // The clock passes while other threads work, so none does.
+        let metrics = Arc::new(HttpMetrics::scraped_in_place(Arc::new(Registry::new())));
         let mut shared = Shared {
             site: Arc::new(Site::default()),
             publisher: Publisher::new(SNAPSHOT.clone()),
             lifecycle: Arc::clone(&lifecycle),
-            metrics: Arc::clone(&metrics),
+            metrics,
             access_log: None,
             admin: None,
             has_lane: face == Face::Lane,
             min_send_rate: 1024,
         };
         change(&mut shared);
+        let metrics = Arc::clone(&shared.metrics);
         let worker = Worker::start(shared);
         Self {
             worker,
