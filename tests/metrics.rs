@@ -293,9 +293,14 @@ fn a_machine_without_sensors_has_no_sensor_series() {
 
 /// A server of which every series that is documented is there.
 fn busy_server(arguments: &[&str]) -> Server {
-    let mut all = vec!["--hardware", "simulated"];
+    let proxy = "127.0.0.9";
+    let mut all = vec!["--hardware", "simulated", "--admin-token-file", "/nowhere/token"];
+    all.extend_from_slice(&["--proxy-protocol", "--trusted-proxies", proxy]);
     all.extend_from_slice(arguments);
     let server = Server::start(&all);
+    let mut unintroduced = Client::connect_from(proxy, server.address);
+    unintroduced.send(b"GET / HTTP/1.1\r\n");
+    assert!(unintroduced.is_closed());
     server.get("/items");
     server
 }
