@@ -131,6 +131,10 @@ fn csv_is_read_whole_or_refused_with_its_place() {
 
 #[test]
 fn the_delimiter_is_told_or_asked_for() {
+    let commas = "name\nDoe, J\nRoe\n";
+    check_refused("a.csv", commas, &[], (2, 1), &["2 fields", "--delimiter tab"]);
+    check_read("a.csv", commas, &["--delimiter", "tab"], "csv", 2);
+    check_read("a.csv", "name\n\"Doe, J\"\n\"Roe; M\"\n", &[], "csv", 2);
     check_read("a.csv", "id;name\n1;Anna\n2;Bert\n", &[], "csv", 2);
     check_read("a.csv", "sep=;\r\nid;name\r\n1;Anna\r\n", &[], "csv", 1);
     check_read("a.tsv", "id;name\n1;Anna\n", &[], "tsv", 1);
