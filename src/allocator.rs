@@ -19,7 +19,7 @@ use std::alloc::{GlobalAlloc, Layout};
 use mimalloc::MiMalloc;
 
 /// From this length on, in bytes, an allocation is a mapping of its own.
-pub const MAPPED_LENGTH_MIN: usize = 4 << 20;
+pub const MAPPED_LENGTH_MIN: usize = 1 << 20;
 
 /// From this length on, in bytes, an allocation asks for huge pages, of which the last may be filled in part only.
 pub const HUGE_LENGTH_MIN: usize = 16 << 20;
@@ -238,9 +238,24 @@ mod start {
     static START: extern "C" fn() = start;
 
     extern "C" fn start() {
+        #[cfg(target_env = "gnu")]
+        map_large_of_the_c_library();
         if has_huge_pages_unasked() && !refuse_unadvised_huge_pages() {
             reserve_small_pages();
         }
+    }
+
+    /// Has the C library's allocator, whose one large user is zstd, give tables back when they are freed: else it learns by
+    /// the first of them to keep such in the heap of a thread, of which only the parts before the last one are given back.
+    #[cfg(target_env = "gnu")]
+    fn map_large_of_the_c_library() {
+        const M_MMAP_THRESHOLD: c_int = -3;
+        const LENGTH: c_int = 128 << 10;
+        unsafe extern "C" {
+            safe fn mallopt(parameter: c_int, value: c_int) -> c_int;
+        }
+        // Refused, memory is only given back later.
+        let _ = mallopt(M_MMAP_THRESHOLD, LENGTH);
     }
 
     /// Whether the system gives huge pages to all who do not refuse them.

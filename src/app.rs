@@ -31,6 +31,7 @@ use crate::ledger::Ledger;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::load::{LoadError, Loading};
 use crate::logging;
+use crate::memory::Memory;
 use crate::metrics::{Recorder, Registry, process};
 use crate::reload::{Reloader, Trigger};
 use crate::snapshot::{Publisher, Settings, Snapshot};
@@ -105,6 +106,7 @@ pub fn loading(config: &Config) -> Loading {
             csv_no_quotes: config.csv_no_quotes,
             csv_types: config.csv_types,
             is_growing: false,
+            bytes_made_max: max_data_bytes(config),
             size_hint: None,
             ledger: Ledger::default(),
         },
@@ -120,7 +122,15 @@ pub fn loading(config: &Config) -> Loading {
 
 /// Where the data comes from, by this configuration.
 pub fn source(config: &Config) -> Source {
-    Source::new(config.data.clone(), config.max_data_bytes)
+    Source::new(config.data.clone(), max_data_bytes(config))
+}
+
+/// The most data that is read, and that is made of it, each, in bytes: what is asked for, or a share of the memory that
+/// there may be.
+fn max_data_bytes(config: &Config) -> u64 {
+    config
+        .max_data_bytes
+        .unwrap_or_else(|| Memory::of_this_process().data_bytes_max())
 }
 
 /// Serves until a signal ends it.

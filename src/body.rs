@@ -104,13 +104,17 @@ impl Body {
         }
     }
 
-    /// The same bytes in a sealed file, if their length is in the bounds and the system lends one.
+    /// The same bytes in a sealed file, if their length is in the bounds, there is memory for both, and the system lends one.
     pub fn sealed(self) -> Self {
         let length = self.bytes.len();
         if self.file().is_some() || !(SEALED_LENGTH_MIN..=SEALED_LENGTH_MAX).contains(&length) {
             return self;
         }
         let ledger = self.credit().map(Credit::ledger);
+        // For a while there are two of it.
+        if ledger.is_some_and(|ledger| ledger.room() < length as u64) {
+            return self;
+        }
         match seal(&self.bytes) {
             Ok(store) => Self::of(
                 store,

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use crate::budget::Budget;
 use crate::load::{LoadError, Loading, load_first};
+use crate::memory::Memory;
 use crate::progress::Progress;
 use crate::snapshot::Coding;
 use crate::source::Source;
@@ -15,12 +17,14 @@ use crate::source::Source;
 /// As a first load of the server.
 pub fn check(source: &Source, loading: &Loading) -> Result<String, LoadError> {
     let progress = Progress::start(source.name());
+    let budget = Budget::new(Memory::of_this_process(), loading.parse.ledger.clone());
+    budget.renew();
     let loaded = load_first(source, loading, &|input| progress.follow(input))?;
     let started = Instant::now();
     let snapshot = if loaded.snapshot.is_encoded() {
         loaded.snapshot
     } else {
-        loaded.snapshot.encoded(&loading.compile, || u64::MAX, || {})
+        loaded.snapshot.encoded(&loading.compile, || budget.room(), || {})
     };
     let encode_took = started.elapsed();
     drop(progress);

@@ -13,6 +13,7 @@
 pub mod allocator;
 pub mod app;
 pub mod body;
+pub mod budget;
 pub mod check;
 pub mod cli;
 pub mod config;

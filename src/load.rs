@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::exit;
-use crate::items::{self, DataError, Format, Note, ParseError, ParseOptions, Parsed, Told};
+use crate::items::{self, DataError, Fault, Format, Note, ParseError, ParseOptions, Parsed, Told};
+use crate::memory::Bound;
 use crate::reload::Loss;
 use crate::snapshot::{Settings, Snapshot, compile};
 use crate::source::{Extent, Input, Revision, Shape, Source, SourceError};
@@ -82,6 +83,22 @@ pub enum LoadError {
         /// What is wrong, and where.
         error: DataError,
     },
+    /// It would take more memory than is left.
+    #[error(
+        "{source_name}: it does not fit: it takes about {needed} bytes of memory, and {left} are left for it of {limit}, the limit of {bound}"
+    )]
+    DoesNotFit {
+        /// The source's name.
+        source_name: String,
+        /// What it would take, in bytes, by what the data takes that is served.
+        needed: u64,
+        /// What is left, in bytes.
+        left: u64,
+        /// The limit, in bytes.
+        limit: u64,
+        /// What has that limit.
+        bound: Bound,
+    },
     /// It can be published, and would lose what is served.
     #[error("{source_name}: {loss}")]
     Loss {
@@ -100,6 +117,7 @@ impl LoadError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Panicked(_) => exit::SOFTWARE,
+            error if error.is_for_memory() => exit::UNAVAILABLE,
             error if error.is_bad_data() => exit::DATA,
             _ => exit::NO_INPUT,
         }
@@ -110,7 +128,7 @@ impl LoadError {
         match self {
             Self::Source(error) => error.to_string(),
             Self::Data { source_name, error } => format!("{source_name}: {error}"),
-            Self::Loss { .. } | Self::Panicked(_) => self.to_string(),
+            Self::Loss { .. } | Self::Panicked(_) | Self::DoesNotFit { .. } => self.to_string(),
         }
     }
 
@@ -118,8 +136,9 @@ impl LoadError {
     pub fn is_bad_data(&self) -> bool {
         match self {
             Self::Source(error) => error.is_bad_data(),
-            Self::Data { .. } | Self::Loss { .. } => true,
-            Self::Panicked(_) => false,
+            Self::Loss { .. } => true,
+            Self::Data { .. } => !self.is_for_memory(),
+            Self::DoesNotFit { .. } | Self::Panicked(_) => false,
         }
     }
 
@@ -127,7 +146,16 @@ impl LoadError {
     pub fn fault(&self) -> Option<&DataError> {
         match self {
             Self::Data { error, .. } => Some(error),
-            Self::Source(_) | Self::Loss { .. } | Self::Panicked(_) => None,
+            Self::Source(_) | Self::Loss { .. } | Self::Panicked(_) | Self::DoesNotFit { .. } => None,
+        }
+    }
+
+    /// Whether it is memory that it fails by, and not the data.
+    pub fn is_for_memory(&self) -> bool {
+        match self {
+            Self::DoesNotFit { .. } => true,
+            Self::Data { error, .. } => matches!(error.fault(), Fault::NoMemory { .. }),
+            _ => false,
         }
     }
 

@@ -102,6 +102,15 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// The most that data may be where nobody says: three quarters of the limit. More cannot be served, since it is held
+    /// beside its index; whether less fits is asked while it is loaded. A fixed size where nothing tells of memory.
+    pub fn data_bytes_max(&self) -> u64 {
+        const UNKNOWN: u64 = 16 << 30;
+        self.limit().map_or(UNKNOWN, |(limit, _)| limit / 4 * 3)
+    }
+}
+
 impl Group {
     fn room(&self) -> Option<Room> {
         let read = |name: &str| fs::read_to_string(self.directory.join(name)).ok();
@@ -282,6 +291,7 @@ mod tests {
         let pod = "sys/fs/cgroup/kubepods/pod1".to_owned();
         assert_eq!(room(&root, &memory), Some((200_000, 189_450, pod)));
         assert_eq!(memory.limit().map(|(limit, _)| limit), Some(100_000));
+        assert_eq!(memory.data_bytes_max(), 75_000);
 
         fs::write(root.path().join("sys/fs/cgroup/kubepods/pod1/memory.current"), "60000").unwrap();
         let own = "sys/fs/cgroup/kubepods/pod1/janus".to_owned();
@@ -360,6 +370,7 @@ mod tests {
         assert_eq!(room(&root, &memory), machine, "the root group has no limit");
         let (_, memory) = machine_of(&[]);
         assert_eq!((memory.room(), memory.limit()), (None, None));
+        assert_eq!(memory.data_bytes_max(), 16 << 30);
     }
 
     #[test]

@@ -11,6 +11,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("body", &["ledger"]),
     ("items", &["body", "ledger"]),
     ("memory", &[]),
+    ("budget", &["ledger", "memory"]),
     ("metrics", &[]),
     ("source", &[]),
     ("lifecycle", &[]),

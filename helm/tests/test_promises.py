@@ -4,6 +4,8 @@ import json
 import re
 import unittest
 
+import yaml
+
 from chart import Refused, container, one, read, render
 
 OPEN = {
@@ -37,6 +39,24 @@ class Pod(unittest.TestCase):
                 self.assertEqual(security["capabilities"], {"drop": ["ALL"]})
                 self.assertEqual(each["resources"]["requests"]["memory"], each["resources"]["limits"]["memory"])
                 self.assertNotIn("cpu", each["resources"]["limits"])
+
+    def test_data_has_the_memory_that_is_left(self):
+        formula = yaml.safe_load(read("helm/janus/memory.yaml"))
+        for memory, connections, mebibytes in (("128Mi", 4096, 10), ("64Mi", 2048, 2), ("1Gi", 65536, 0), ("2G", 4096, 454)):
+            values = {"resources": {"memory": memory}, "settings": {"max-connections": connections}}
+            if not mebibytes:
+                with self.assertRaises(Refused):
+                    render(values)
+                continue
+            toml = one(render(values), "ConfigMap", "janus")["data"]["janus.toml"]
+            found = re.search(r'^max-data-bytes = "(\d+)"$', toml, re.M)
+            self.assertEqual(int(found[1]) >> 20, mebibytes, toml)
+        own = render({"settings": {"max-data-bytes": "3MiB"}})
+        self.assertEqual(one(own, "ConfigMap", "janus")["data"]["janus.toml"].count("max-data-bytes"), 1)
+        for document in ("docs/capacity.md", "helm/janus/values.yaml"):
+            text = " ".join(read(document).replace("#", " ").split())
+            self.assertIn(f"{formula['baseMiB']} MiB, four times the data and {formula['perConnectionKiB']} KiB", text)
+        self.assertEqual(formula["perDataByte"], 4)
 
     def test_nothing_is_mounted_by_sub_path(self):
         for environment in ("dev", "staging", "prod"):

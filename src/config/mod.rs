@@ -48,8 +48,8 @@ pub struct Config {
     pub csv_types: bool,
     /// Whether quotes in CSV are text.
     pub csv_no_quotes: bool,
-    /// The most that is read, in bytes.
-    pub max_data_bytes: u64,
+    /// The most that is read, and that is made of it, each, in bytes; by default a share of the memory.
+    pub max_data_bytes: Option<u64>,
     /// Where it listens.
     pub listen: SocketAddr,
     /// Where probes and metrics are asked for, if not on the main listener.

@@ -280,7 +280,7 @@ impl Resolver {
         let unnamed_column = self.optional("unnamed-column", |text| Ok(text.to_owned()));
         let csv_types = self.get("csv-types", value::boolean);
         let csv_no_quotes = self.get("csv-no-quotes", value::boolean);
-        let max_data_bytes = self.get("max-data-bytes", value::size);
+        let max_data_bytes = self.optional("max-data-bytes", value::size);
         let listen = self.listen(sources);
         let admin_listen = self.optional("admin-listen", value::address);
         let admin_token_file = self.path("admin-token-file");

@@ -130,8 +130,8 @@ pub const SETTINGS: &[Setting] = &[
         "Data",
         "max-data-bytes",
         "SIZE",
-        "16GiB",
-        "The most that is read, after decompression, as 64MiB",
+        "",
+        "The most that is read, after decompression, and the most that is made of it as JSON, each, as 64MiB; by default three quarters of the memory that the control group, or else the machine, has",
     ),
     setting(
         "Network",

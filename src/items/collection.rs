@@ -198,6 +198,12 @@ pub(super) trait Places {
     fn error(&self, place: u64, fault: Fault) -> super::DataError;
 }
 
+/// How much more an arena may become without being looked at, in bytes, however little memory is left.
+const CHECK_LENGTH_MIN: usize = 64 << 10;
+
+/// Up to this length, in bytes, a value is kept without asking for memory.
+const VALUE_LENGTH_CHECKED: usize = 1 << 20;
+
 /// A collection that is being read.
 #[derive(Debug)]
 pub(super) struct Builder {
@@ -212,6 +218,11 @@ pub(super) struct Builder {
     hashes: Vec<u64>,
     /// A guess of the arena's length in bytes, as long as it has not been used to reserve records.
     size_hint: Option<u64>,
+    /// The most that the items may be made, in bytes.
+    bytes_made_max: u64,
+    /// The length of the arena from which on it has to be asked whether there may be more: as long as it is below, each
+    /// item costs one comparison.
+    checked_length: usize,
 }
 
 impl Builder {
@@ -236,7 +247,54 @@ impl Builder {
             places: Vec::new(),
             hashes: Vec::new(),
             size_hint: options.size_hint,
+            bytes_made_max: options.bytes_made_max,
+            checked_length: 0,
         }
+    }
+
+    /// Whether the arena may be as long as it is; sets the length up to which it may be without asking again.
+    #[cold]
+    fn check_length(&mut self) -> Result<(), Fault> {
+        let length = self.arena.len();
+        // The array's brackets and the commas are no more than its items.
+        if length as u64 > self.bytes_made_max.saturating_add(2) {
+            return Err(Fault::TooMuchMade {
+                bytes_max: self.bytes_made_max,
+            });
+        }
+        self.credit.resize(length);
+        self.parts.credit.resize(self.parts.bytes() + self.lines.bytes());
+        let ledger = self.credit.ledger();
+        if ledger.is_under_pressure() {
+            return Err(Fault::NoMemory {
+                held: self.credit.entry().bytes() + self.parts.credit.entry().bytes(),
+            });
+        }
+        // A quarter of what is left, since there are the index and others who take of it too.
+        let more = usize::try_from(ledger.room() / 4)
+            .unwrap_or(usize::MAX)
+            .max(CHECK_LENGTH_MIN);
+        let made_max = usize::try_from(self.bytes_made_max)
+            .unwrap_or(usize::MAX)
+            .saturating_add(2);
+        self.checked_length = length.saturating_add(more).min(made_max);
+        Ok(())
+    }
+
+    /// Whether so much text of one value, without its white space, may be kept and read on: it is to be an item, and while
+    /// it is read on there are up to three of it.
+    pub(super) fn check_value(&self, length: usize) -> Result<(), Fault> {
+        if length as u64 > self.bytes_made_max {
+            return Err(Fault::TooMuchMade {
+                bytes_max: self.bytes_made_max,
+            });
+        }
+        if length > VALUE_LENGTH_CHECKED && length as u64 > self.credit.ledger().room() / 3 {
+            return Err(Fault::NoMemory {
+                held: (self.arena.len() + length) as u64,
+            });
+        }
+        Ok(())
     }
 
     /// Where the next item's text is to be appended.
@@ -308,6 +366,9 @@ impl Builder {
         let id_bits = id_bits(&mut self.parts.ids);
         self.parts.records.push(Record::new(end, id_bits, hash));
         self.arena.push(b',');
+        if self.arena.len() > self.checked_length {
+            self.check_length()?;
+        }
         Ok(())
     }
 
@@ -350,8 +411,8 @@ impl Builder {
         }
         self.places.clear();
         self.hashes.clear();
-        self.credit.resize(self.arena.len());
-        self.parts.credit.resize(self.parts.bytes() + self.lines.bytes());
+        // What is left is asked for again now and then: others take of it too.
+        self.checked_length = 0;
         Ok(())
     }
 

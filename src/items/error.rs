@@ -171,6 +171,23 @@ pub enum Fault {
     /// More text than can be addressed.
     #[error("the items are longer than 1 TiB together")]
     TooMuchText,
+    /// More is made of what is read than is allowed.
+    #[error(
+        "the items become more than {bytes_max} bytes of JSON; --max-data-bytes (JANUS_MAX_DATA_BYTES) bounds what is made of data, apart from what is read"
+    )]
+    TooMuchMade {
+        /// The limit.
+        bytes_max: u64,
+    },
+    /// Memory is at its end.
+    #[error("there is no memory for more: {held} bytes hold what came before")]
+    NoMemory {
+        /// What the items so far take, in bytes.
+        held: u64,
+    },
+    /// A byte that no text has.
+    #[error("a NUL byte: this is no text, or its beginning has been lost")]
+    Nul,
     /// More items than can be counted.
     #[error("more than {} items", u32::MAX)]
     TooManyItems,
@@ -235,6 +252,9 @@ impl Fault {
             Self::AcrossLines => "across_lines",
             Self::Csv(_) => "csv",
             Self::TooMuchText => "too_much_text",
+            Self::TooMuchMade { .. } => "too_much_made",
+            Self::NoMemory { .. } => "no_memory",
+            Self::Nul => "nul",
             Self::TooManyItems => "too_many_items",
         }
     }

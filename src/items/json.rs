@@ -338,6 +338,9 @@ impl<'a, R: Read> Document<'a, R> {
     /// Reads on; what has been pushed is indexed first, while its places are in the window.
     fn read_on(&mut self) -> Parse<()> {
         self.builder.index(&mut self.text)?;
+        self.text.squeeze();
+        let kept = self.text.window().len() - self.text.at;
+        self.builder.check_value(kept).map_err(|fault| self.fail(fault))?;
         self.text.read_on()
     }
 

@@ -20,6 +20,7 @@ mod grown;
 mod id;
 mod index;
 mod json;
+mod junk;
 mod ndjson;
 mod note;
 mod pointer;
@@ -65,6 +66,9 @@ pub struct ParseOptions {
     pub csv_types: bool,
     /// Whether the source goes on growing: then what follows its last line end is left out, if its records end with lines.
     pub is_growing: bool,
+    /// The most that items may be made, in bytes of their text. What is read is the reader's to bound: of a few bytes of CSV
+    /// with a long header row a lot is made.
+    pub bytes_made_max: u64,
     /// A guess of the source's length in bytes, to reserve memory by; a wrong one costs time only.
     pub size_hint: Option<u64>,
     /// Where memory for the items is taken note of.
@@ -84,6 +88,7 @@ impl Default for ParseOptions {
             csv_no_quotes: false,
             csv_types: false,
             is_growing: false,
+            bytes_made_max: u64::MAX,
             size_hint: None,
             ledger: Ledger::default(),
         }
@@ -168,8 +173,20 @@ pub fn read(told: Told, input: impl Read, options: &ParseOptions) -> Result<Pars
         Format::Json => json::parse(&mut input, options),
         Format::Ndjson => ndjson::parse(&mut input, told, options),
         Format::Concatenated => json::parse_concatenated(&mut input, options),
-        Format::Csv => csv::parse(&mut input, csv::Usual::csv(is_given), options, &mut notes),
-        Format::Tsv => csv::parse(&mut input, csv::Usual::tsv(is_given), options, &mut notes),
+        Format::Csv => csv::parse(
+            junk::NoNul::new(&mut input),
+            csv::Usual::csv(is_given),
+            options,
+            &mut notes,
+        )
+        .map_err(junk::named),
+        Format::Tsv => csv::parse(
+            junk::NoNul::new(&mut input),
+            csv::Usual::tsv(is_given),
+            options,
+            &mut notes,
+        )
+        .map_err(junk::named),
     }?;
     let is_cut = input.is_cut();
     Ok(Parsed {

@@ -38,6 +38,12 @@ pub(super) fn parse(input: impl Read, told: Told, options: &ParseOptions) -> Res
         if text.is_whole() {
             break;
         }
+        check_part(&text, &mut builder)?;
+        text.squeeze();
+        let kept = text.window().len() - text.at;
+        builder
+            .check_value(kept)
+            .map_err(|fault| text.error_at(text.at, fault))?;
         text.read_on()?;
     }
     match first {
@@ -74,6 +80,34 @@ fn no_item(builder: &mut Builder, told: Told) -> Option<Fault> {
     }
 }
 
+/// Refuses a line whose end is not at hand for what there is of it: one without an end may be all of the source.
+fn check_part<R: Read>(text: &Text<R>, builder: &mut Builder) -> Result<(), ParseError> {
+    const LENGTH_MIN: usize = 64 << 10;
+    let part = &text.window()[text.at..];
+    if part.len() < LENGTH_MIN {
+        return Ok(());
+    }
+    let Some(blanks) = part.iter().position(|byte| !is_blank(byte)) else {
+        return Ok(());
+    };
+    let out = builder.next();
+    let out_start = out.len();
+    let scanned = scan(text.window(), text.at + blanks, false, None, out);
+    out.truncate(out_start);
+    match scanned {
+        Err(ScanError::At(at, fault)) => Err(text.error_at(at, fault).into()),
+        Err(ScanError::Incomplete) => Ok(()),
+        Ok(scanned) => match text.window()[scanned.end..].iter().position(|byte| !is_blank(byte)) {
+            Some(more) => Err(text.error_at(scanned.end + more, Fault::SeveralOnALine).into()),
+            None => Ok(()),
+        },
+    }
+}
+
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r')
+}
+
 /// The length of the next line, without its end; `None` if it is not at hand.
 fn line_length<R: Read>(text: &Text<R>) -> Option<usize> {
     let rest = &text.window()[text.at..];
@@ -102,7 +136,6 @@ fn parse_line<R: Read>(
     builder: &mut Builder,
 ) -> Result<bool, ParseError> {
     let Range { start, end } = range;
-    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r');
     let line = &text.window()[..end];
     let Some(blanks) = line[start..].iter().position(|byte| !is_blank(byte)) else {
         return Ok(false);

@@ -28,6 +28,18 @@ pub(super) struct Text<R> {
     column: u64,
     /// A place in the source that is known to be on a line, to count on from.
     line_cursor: (u64, u64),
+    /// The end of a part of the window that has lost its white space.
+    squeezed: Option<Squeezed>,
+}
+
+/// Where in the window a part ends that has lost its white space.
+#[derive(Clone, Copy, Debug)]
+struct Squeezed {
+    end: usize,
+    /// Line ends that are gone.
+    newlines: u64,
+    /// Characters before the end on its line.
+    column: u64,
 }
 
 impl<R: Read> Text<R> {
@@ -42,6 +54,7 @@ impl<R: Read> Text<R> {
             line: 1,
             column: 0,
             line_cursor: (0, 1),
+            squeezed: None,
         }
     }
 
@@ -97,8 +110,29 @@ impl<R: Read> Text<R> {
         (line, column + 1)
     }
 
+    /// Takes the white space out of the value that begins at `at`, as far as it is at hand, if that is much. A value may
+    /// be mostly white space, which is not to be kept until its end is seen.
+    pub(super) fn squeeze(&mut self) {
+        const LENGTH_MIN: usize = 1 << 20;
+        if self.filled - self.at < LENGTH_MIN {
+            return;
+        }
+        let (line, column) = self.line_and_column(self.filled);
+        let kept = without_white_space(&mut self.buffer[self.at..self.filled]);
+        self.filled = self.at + kept;
+        self.squeezed = Some(Squeezed {
+            end: self.filled,
+            newlines: line - self.line - newlines(&self.buffer[..self.filled]),
+            column,
+        });
+    }
+
     fn forget(&mut self, length: usize) {
         (self.line, self.column) = self.line_and_column(length);
+        self.squeezed = self.squeezed.and_then(|squeezed| {
+            let end = squeezed.end.checked_sub(length).filter(|end| *end > 0)?;
+            Some(Squeezed { end, ..squeezed })
+        });
         self.buffer.copy_within(length..self.filled, 0);
         self.filled -= length;
         self.at -= length;
@@ -107,9 +141,18 @@ impl<R: Read> Text<R> {
 
     fn line_and_column(&self, index: usize) -> (u64, u64) {
         let before = &self.window()[..index];
-        match memchr::memrchr(b'\n', before) {
-            Some(newline) => (self.line + newlines(before), characters(&before[newline + 1..])),
-            None => (self.line, self.column + characters(before)),
+        let (start, line, column) = match self.squeezed {
+            Some(Squeezed {
+                end,
+                newlines: lost,
+                column,
+            }) if end <= index => (end, self.line + newlines(&before[..end]) + lost, column),
+            _ => (0, self.line, self.column),
+        };
+        let rest = &before[start..];
+        match memchr::memrchr(b'\n', rest) {
+            Some(newline) => (line + newlines(rest), characters(&rest[newline + 1..])),
+            None => (line, column + characters(rest)),
         }
     }
 
@@ -159,7 +202,10 @@ impl<R: Read> Places for Text<R> {
             (from, line)
         };
         let range = (from - self.base) as usize..(place - self.base) as usize;
-        let line = line + newlines(&self.window()[range]);
+        let lost = self
+            .squeezed
+            .filter(|squeezed| range.start < squeezed.end && squeezed.end <= range.end);
+        let line = line + newlines(&self.window()[range]) + lost.map_or(0, |squeezed| squeezed.newlines);
         self.line_cursor = (place, line);
         line
     }
@@ -169,6 +215,33 @@ impl<R: Read> Places for Text<R> {
     }
 }
 
+/// Moves what is no white space, or is within a string, to the start of `text`, which begins with a value of JSON or with a
+/// part of one; returns its length.
+fn without_white_space(text: &mut [u8]) -> usize {
+    let mut kept = 0;
+    let mut at = 0;
+    let mut in_string = false;
+    while at < text.len() {
+        let byte = text[at];
+        at += 1;
+        if !in_string && matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            continue;
+        }
+        text[kept] = byte;
+        kept += 1;
+        match byte {
+            b'"' => in_string = !in_string,
+            b'\\' if in_string && at < text.len() => {
+                text[kept] = text[at];
+                kept += 1;
+                at += 1;
+            }
+            _ => {}
+        }
+    }
+    kept
+}
+
 fn newlines(text: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', text).count() as u64
 }
@@ -176,4 +249,48 @@ fn newlines(text: &[u8]) -> u64 {
 /// Bytes that begin a character.
 fn characters(text: &[u8]) -> u64 {
     text.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn white_space_goes_from_between_tokens_and_stays_in_strings() {
+        for (text, kept) in [
+            (" [ 1 , 2\n]\t", "[1,2]"),
+            (r#"{ "a b" : "c \" d" , "e\\" : 1 }"#, r#"{"a b":"c \" d","e\\":1}"#),
+            (r#"{ "cut \"#, r#"{"cut \"#),
+            ("", ""),
+        ] {
+            let mut text = text.as_bytes().to_vec();
+            let length = without_white_space(&mut text);
+            assert_eq!(String::from_utf8_lossy(&text[..length]), kept);
+        }
+    }
+
+    #[test]
+    fn places_are_the_sources_after_white_space_is_gone() {
+        let blank = format!("{}\n{}", " ".repeat(700_000), "\n".repeat(700_000));
+        let source = format!("[\n{{\"a\":{blank}  1}},\n{{\"b\":{blank}     2, ?");
+        let mut text = Text::new(source.as_bytes());
+        let mut lines = Vec::new();
+        text.read_on().unwrap();
+        text.at = 2;
+        for _ in 0..2 {
+            let start = text.at;
+            lines.push(text.line(text.place(start)));
+            while !text.window()[text.at..].contains(&b'}') && !text.is_whole() {
+                text.squeeze();
+                text.read_on().unwrap();
+            }
+            let rest = &text.window()[text.at..];
+            text.at += rest.iter().position(|byte| *byte == b'}').map_or(0, |end| end + 3);
+        }
+        assert_eq!(lines, [2, 700_004]);
+        assert!(text.window().len() < 3 << 20, "{}", text.window().len());
+        let place = memchr::memchr(b'?', text.window()).unwrap();
+        let error = text.error_at(place, Fault::Empty);
+        assert_eq!((error.line(), error.column()), (1_400_005, 9));
+    }
 }

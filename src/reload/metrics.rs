@@ -22,6 +22,7 @@ pub(super) struct ReloadMetrics {
     reloads: [Counter; Outcome::ALL.len()],
     last_successful: Gauge,
     duration: Histogram,
+    refused_for_memory: Counter,
     last_attempt: Gauge,
     refused: [Counter; Reason::LABELS.len()],
     refused_items: Gauge,
@@ -79,6 +80,11 @@ impl ReloadMetrics {
             Some("seconds"),
         );
         registry.describe(
+            "janus_loads_refused_for_memory_total",
+            "Loads that were refused, or broken off, since what they make would not fit into memory.",
+            None,
+        );
+        registry.describe(
             "janus_last_reload_attempt_timestamp_seconds",
             "When the last load began, the first one included.",
             Some("seconds"),
@@ -121,7 +127,14 @@ impl ReloadMetrics {
             }
         });
         // A counter is there from the start, at 0, so that its first increment can be seen.
-        reloads.iter().chain(&refused).for_each(|counter| counter.increment(0));
+        let refused_for_memory = registry
+            .counter("janus_loads_refused_for_memory_total", &[])
+            .expect(VALID);
+        reloads
+            .iter()
+            .chain(&refused)
+            .chain([&refused_for_memory])
+            .for_each(|counter| counter.increment(0));
         Self {
             info: registry.info("janus_snapshot_info", &[], "id").expect(VALID),
             items: gauge("janus_snapshot_items", &[]),
@@ -134,6 +147,7 @@ impl ReloadMetrics {
             refused,
             refused_items: gauge("janus_last_reload_refused_items", &[]),
             began,
+            refused_for_memory,
         }
     }
 
@@ -167,6 +181,11 @@ impl ReloadMetrics {
         self.last_attempt.set(since_epoch(SystemTime::now()));
         *self.began.lock() = Some(Instant::now());
         InProgress(Arc::clone(&self.began))
+    }
+
+    /// A load did not fit into memory.
+    pub(super) fn refused_for_memory(&self) {
+        self.refused_for_memory.increment(1);
     }
 
     /// A reload has ended.

@@ -8,6 +8,7 @@ mod loss;
 pub(crate) mod metrics;
 mod observe;
 mod report;
+mod room;
 
 use std::any::Any;
 use std::fmt;
@@ -23,10 +24,11 @@ pub use self::loss::{Guards, Loss, Reason, Share};
 use self::metrics::ReloadMetrics;
 use self::observe::{Observed, SourceMetrics};
 pub use self::report::{Outcome, Reloads, Reply, Report};
+use self::room::{Alone, Rooms};
 use crate::allocator;
+use crate::budget::Budget;
 use crate::ledger::Reaping;
 use crate::load::{Ask, Found, LoadError, Loaded, Loading, load};
-use crate::memory::Memory;
 use crate::metrics::Registry;
 use crate::progress::Progress;
 use crate::snapshot::{Publisher, Settings, Snapshot};
@@ -91,6 +93,7 @@ pub struct Reloader {
     guards: Guards,
     loader: Box<Loader>,
     publisher: Publisher,
+    rooms: Rooms,
     encoder: Sender<Arc<Snapshot>>,
     metrics: Arc<ReloadMetrics>,
     source_metrics: Option<SourceMetrics>,
@@ -118,7 +121,14 @@ impl Reloader {
     pub fn new(source: Source, loading: Loading, guards: Guards, publisher: Publisher, registry: &Registry) -> Self {
         let metrics = Arc::new(ReloadMetrics::new(registry, source.kind()));
         metrics::register_ledger(registry, publisher.ledger());
-        let encoder = spawn_encoder(loading.compile.clone(), publisher.clone(), Arc::clone(&metrics));
+        let rooms = Rooms::new(publisher.clone(), loading.compile.clone());
+        let encoder = spawn_encoder(
+            loading.compile.clone(),
+            publisher.clone(),
+            Arc::clone(&metrics),
+            rooms.budget().clone(),
+            rooms.alone(),
+        );
         Self {
             source_metrics: source.watchable().map(|_| SourceMetrics::new(registry)),
             source,
@@ -127,6 +137,7 @@ impl Reloader {
             loader: Box::new(load),
             _reaping: publisher.ledger().reaping(),
             publisher,
+            rooms,
             encoder,
             metrics,
             watch: None,
@@ -262,6 +273,7 @@ impl Reloader {
             // megabytes.
             let held = self.publisher.ledger().total();
             self.publisher.reap();
+            self.rooms.budget().renew();
             if is_loaded || self.publisher.ledger().total() < held {
                 allocator::give_back();
             }
@@ -325,6 +337,11 @@ impl Reloader {
             self.load_and_publish(change, force)
         };
         self.tell_watch(change, &result);
+        let served = self.publisher.current();
+        if !matches!(result, Ok(Outcome::Success)) && served.is_ready() && !served.is_encoded() {
+            // It stays, and codings that were dropped for the load are made again.
+            let _ = self.encoder.send(Arc::clone(&served));
+        }
         if let Err(error) = &result
             && change.is_some_and(|change| error.is_change() || !change.is_sure)
         {
@@ -342,7 +359,6 @@ impl Reloader {
             };
             self.grown_not_before = Instant::now().checked_add(pause);
         }
-        let served = self.publisher.current();
         let report = Arc::new(Report::new(result, started.elapsed(), &served));
         let loss = report.error.as_ref().and_then(LoadError::loss);
         self.metrics.reloaded(report.outcome, report.took, loss);
@@ -396,12 +412,19 @@ impl Reloader {
         Ok(Outcome::Success)
     }
 
-    /// Loads. A panic is a failure as any other: the thread goes on, and so does what is served.
+    /// Loads, if there is memory for it. A panic is a failure as any other: the thread goes on, and so does what is served.
     fn load(&self, ask: &Ask, opened: &dyn Fn(&Input)) -> Result<Found, LoadError> {
         let _in_progress = self.metrics.begin();
-        let load = || (self.loader)(&self.source, &self.loading, ask, opened);
-        // What a load makes is its own until it returns, so nothing half-made is seen after a panic.
-        catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|panic| Err(LoadError::Panicked(message(&*panic))))
+        let load = || {
+            let load = || (self.loader)(&self.source, &self.loading, ask, opened);
+            // What a load makes is its own until it returns, so nothing half-made is seen after a panic.
+            catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|panic| Err(LoadError::Panicked(message(&*panic))))
+        };
+        let result = self.rooms.load(&self.source.name(), self.source.length(), load);
+        if result.as_ref().is_err_and(LoadError::is_for_memory) {
+            self.metrics.refused_for_memory();
+        }
+        result
     }
 
     /// Tells the source's watch what is to be known of its change.
@@ -426,6 +449,9 @@ impl Reloader {
         self.known = Some((loaded.revision, loaded.extent));
         if let Some(watch) = &self.watch {
             watch.reader().shape(loaded.shape);
+        }
+        if let Some(length) = self.source.length() {
+            self.rooms.learn(&loaded.snapshot, length);
         }
         self.metrics.published(&loaded.snapshot);
         self.publisher.publish(loaded.snapshot);
@@ -488,15 +514,29 @@ fn milliseconds(started: Instant) -> u64 {
 }
 
 /// Makes the codings of the newest snapshot that has none; passes over those that are not current any more.
-fn spawn_encoder(settings: Settings, publisher: Publisher, metrics: Arc<ReloadMetrics>) -> Sender<Arc<Snapshot>> {
+fn spawn_encoder(
+    settings: Settings,
+    publisher: Publisher,
+    metrics: Arc<ReloadMetrics>,
+    budget: Budget,
+    alone: Alone,
+) -> Sender<Arc<Snapshot>> {
     let (sender, snapshots) = channel::<Arc<Snapshot>>();
-    let memory = Memory::of_this_process();
     let encode = move || {
         while let Ok(first) = snapshots.recv() {
+            let _alone = alone.lock();
             let snapshot = snapshots.try_iter().last().unwrap_or(first);
+            if !Arc::ptr_eq(&snapshot, &publisher.current()) {
+                continue;
+            }
             let started = Instant::now();
+            let room = || {
+                // What the encoder before has used is free, and not yet the system's again.
+                allocator::give_back();
+                budget.room()
+            };
             // Without codings the snapshot is served as it is; the next one is tried again.
-            let encode = || snapshot.encoded(&settings, || room(&memory), lower_priority);
+            let encode = || snapshot.encoded(&settings, room, lower_priority);
             let encoded = match catch_unwind(AssertUnwindSafe(encode)) {
                 Ok(encoded) => encoded,
                 Err(panic) => {
@@ -522,15 +562,6 @@ fn spawn_encoder(settings: Settings, publisher: Publisher, metrics: Arc<ReloadMe
         .spawn(encode)
         .expect("a thread can be started");
     sender
-}
-
-/// Bytes that data may take beyond what is held now. Some are left for connections, and for what they send.
-fn room(memory: &Memory) -> u64 {
-    /// What is not given to data, in bytes.
-    const RESERVE: u64 = 8 << 20;
-    memory
-        .room()
-        .map_or(u64::MAX, |room| room.left().saturating_sub(RESERVE))
 }
 
 /// Makes this thread the last to be given a core: encoding must not take time from answers.

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::encode::{Coding, WORKING_MEMORY_MAX, encode, encode_within};
+use super::encode::{Coding, encode, encode_within};
 use super::representation::{Fields, ItemTemplate, Representation, Resource};
 use crate::body::Body;
 use crate::items::Collection;
@@ -244,6 +244,31 @@ impl Snapshot {
         self.data.as_ref().is_none_or(|data| data.encoded)
     }
 
+    /// Whether its collection has codings.
+    pub fn has_codings(&self) -> bool {
+        self.collection()
+            .is_some_and(|collection| collection.representations().len() > 1)
+    }
+
+    /// The length of its collection's codings, in bytes.
+    pub fn coded_bytes(&self) -> u64 {
+        let coded = self.collection().into_iter().flat_map(|all| all.representations());
+        coded
+            .filter(|made| made.coding() != Coding::Identity)
+            .map(|made| made.body().len() as u64)
+            .sum()
+    }
+
+    /// The same snapshot without the codings of its collection, to give their memory back; they can be made again.
+    pub fn without_codings(&self, settings: &Settings) -> Self {
+        let data = self.data.as_ref().map(|data| Data {
+            collection: collection(&data.items, settings, Vec::new()),
+            encoded: false,
+            ..data.clone()
+        });
+        Self { data, ..self.clone() }
+    }
+
     /// The same snapshot with its codings. Takes seconds for a large collection: `each_thread` is called in every
     /// thread that works on it, to lower its priority.
     ///
@@ -253,8 +278,13 @@ impl Snapshot {
         let Some(data) = &self.data else {
             return self.clone();
         };
-        let identity = data.collection.identity().body();
-        let coded = if room() >= encoding_memory(identity.len()).saturating_mul(settings.codings.len() as u64) {
+        let length = data.items.arena().len();
+        let needed: u64 = settings
+            .codings
+            .iter()
+            .map(|&coding| encoding_memory(coding, length))
+            .sum();
+        let coded = if room() >= needed {
             encode_in_parallel(&data.items, &settings.codings, &each_thread)
         } else {
             encode_in_turn(&data.items, &settings.codings, &room, &each_thread)
@@ -334,10 +364,10 @@ fn resource(body: Body, tag: u64, coded: Vec<(Coding, Body)>, fields: Fields<'_>
     Resource::new(identity, coded)
 }
 
-/// What making one coding of a body of this length may take, in bytes: the encoder's tables, what it makes, mostly less
-/// than a third of the body, and the same once more while it is sealed.
-fn encoding_memory(length: usize) -> u64 {
-    (WORKING_MEMORY_MAX + 2 * (length / 3)) as u64
+/// What making a coding of a body of this length may take, in bytes: the encoder's tables, what it makes, mostly less than
+/// a third of the body, and the same once more while it is sealed.
+fn encoding_memory(coding: Coding, length: usize) -> u64 {
+    (coding.working_memory() + 2 * (length / 3)) as u64
 }
 
 /// A coding of the collection as a body of its own.
@@ -371,7 +401,7 @@ fn encode_in_turn(
     let encode = |&coding: &Coding| {
         let room = usize::try_from(room()).unwrap_or(usize::MAX);
         // Half of what the tables leave: what is made is copied when it is sealed.
-        let length_max = room.saturating_sub(WORKING_MEMORY_MAX) / 2;
+        let length_max = room.saturating_sub(coding.working_memory()) / 2;
         // A thread of its own, so that only its priority is lowered.
         let encode = || {
             each_thread();

@@ -10,7 +10,7 @@ mod publish;
 mod representation;
 
 pub use compile::{Item, Settings, Snapshot, compile};
-pub use encode::{Coding, LENGTH_DENSE_MAX, LENGTH_MAX, LENGTH_MIN, WORKING_MEMORY_MAX, encode};
+pub use encode::{Coding, LENGTH_DENSE_MAX, LENGTH_MAX, LENGTH_MIN, encode};
 pub use head::{Head, HeadBuilder, STATUSES, reason};
 pub use publish::{Publisher, Reader};
 pub use representation::{ItemTemplate, Representation, Resource, Span, item_entity_tag};

@@ -13,8 +13,11 @@ use super::{Extent, Identity, Revision, SourceError};
 /// How much is read at a time, in bytes.
 pub(super) const CHUNK: usize = 256 << 10;
 
-/// The window of a zstd frame is at most 2^27 bytes, as of `zstd -d`: memory is not the source's to choose.
-const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+/// The window of a zstd frame is at most 2^27 bytes, as of `zstd -d`, and a quarter of what may be read at all: memory is
+/// not the source's to choose. Every decoder is to know 2^23 (RFC 8878, section 3.1.1.1.2).
+fn zstd_window_log_max(bytes_max: u64) -> u32 {
+    (bytes_max / 4).max(1).ilog2().clamp(23, 27)
+}
 
 /// Bytes that tell a compression.
 const MAGIC_LENGTH: usize = 4;
@@ -233,7 +236,7 @@ impl Input {
             Some(Compression::Gzip) => Box::new(flate2::bufread::MultiGzDecoder::new(stored)),
             Some(Compression::Zstd) => {
                 let mut decoder = zstd::Decoder::with_buffer(stored).map_err(fail)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(fail)?;
+                decoder.window_log_max(zstd_window_log_max(bytes_max)).map_err(fail)?;
                 Box::new(decoder)
             }
         };

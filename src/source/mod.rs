@@ -92,7 +92,9 @@ pub enum SourceError {
         coding: &'static str,
     },
     /// More than is allowed.
-    #[error("{name}: more than {bytes_max} bytes; --max-data-bytes (JANUS_MAX_DATA_BYTES) sets the limit")]
+    #[error(
+        "{name}: more than {bytes_max} bytes to read, after decompression; --max-data-bytes (JANUS_MAX_DATA_BYTES) sets the limit"
+    )]
     TooLarge {
         /// The source's name.
         name: String,
@@ -197,6 +199,12 @@ impl Source {
     pub fn is_spent(&self) -> bool {
         // Relaxed: only that it is true once matters.
         self.spent.load(Ordering::Relaxed)
+    }
+
+    /// The length of what is there now, in bytes as stored, if it is a file that is there.
+    pub fn length(&self) -> Option<u64> {
+        let metadata = std::fs::metadata(self.watchable()?).ok()?;
+        metadata.is_file().then_some(metadata.len())
     }
 
     /// Opens what is there now.

@@ -102,6 +102,10 @@ labels:
 {{- /* The settings as TOML: JSON's strings, numbers, booleans and arrays are TOML's. */ -}}
 {{- define "janus.toml" -}}
 # Made by the chart from `settings`.
+{{- if not (hasKey .Values.settings "max-data-bytes") }}
+# What resources.memory holds while data changes.
+max-data-bytes = {{ include "janus.maxDataBytes" . | int64 | max 1 | toString | toJson }}
+{{- end }}
 {{- range $name, $value := .Values.settings }}
 {{ $name }} = {{ $value | toJson }}
 {{- end }}

@@ -42,6 +42,13 @@ all are told together. */ -}}
 {{- if gt (len .Values.data.content) 1048576 -}}
 {{- $wrong = append $wrong (printf "data.content: %d bytes are more than the 1 MiB that a ConfigMap holds. Mount a volume, and name the file in settings.data." (len .Values.data.content)) -}}
 {{- end -}}
+{{- $most := include "janus.maxDataBytes" . | int64 -}}
+{{- $connections := index .Values.settings "max-connections" | default 65536 | int64 -}}
+{{- if lt $most 1 -}}
+{{- $wrong = append $wrong (printf "resources.memory: %s is too little for any data with settings.max-connections %d. Give it more than %sMi, or lower settings.max-connections." .Values.resources.memory $connections (include "janus.memoryNeededMi" (list . 0))) -}}
+{{- else if gt (len .Values.data.content | int64) $most -}}
+{{- $wrong = append $wrong (printf "data.content: %d bytes are more than resources.memory %s holds while they change, which is %d with settings.max-connections %d. Make it %sMi, or lower settings.max-connections." (len .Values.data.content) .Values.resources.memory $most $connections (include "janus.memoryNeededMi" (list . (len .Values.data.content)))) -}}
+{{- end -}}
 {{- if and .Values.data.content .Values.data.existingConfigMap -}}
 {{- $wrong = append $wrong "data.content and data.existingConfigMap: the data can come from one of them only. Leave one out." -}}
 {{- end -}}

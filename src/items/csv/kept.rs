@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
+use super::super::junk::NoMemory;
 use crate::ledger::Credit;
 
 /// The bytes that a [`Keeping`] has passed. Reading takes them away, piece by piece.
@@ -78,6 +79,9 @@ impl<'a, R> Keeping<'a, R> {
 
 impl<R: Read> Read for Keeping<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.kept.credit.ledger().is_under_pressure() {
+            return Err(NoMemory::error(self.kept.credit.entry().bytes()));
+        }
         let length = self.inner.read(buffer)?;
         self.kept.keep(&buffer[..length]);
         Ok(length)

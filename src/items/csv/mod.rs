@@ -124,6 +124,9 @@ enum Next {
     End,
 }
 
+/// The longest header row, in bytes: a quote that is never closed may make all of a source one.
+const HEADER_LENGTH_MAX: usize = 8 << 20;
+
 impl<R: Read> File<R> {
     fn open(input: R, usual: Usual, options: &ParseOptions) -> Result<Self, ParseError> {
         let mut text = Text::new(input);
@@ -187,7 +190,13 @@ impl<R: Read> File<R> {
     fn read_header(&mut self, options: &ParseOptions) -> Result<(), ParseError> {
         loop {
             match self.read_row()? {
-                Next::Incomplete => self.text.read_on()?,
+                Next::Incomplete => {
+                    if self.text.window().len() - self.text.at > HEADER_LENGTH_MAX {
+                        let message = format!("the first row is longer than {} MiB", HEADER_LENGTH_MAX >> 20);
+                        return Err(self.fail((self.text.at, Fault::Csv(message))));
+                    }
+                    self.text.read_on()?;
+                }
                 Next::End => unreachable!("what is not blank is a row"),
                 Next::Row(_, end) => {
                     let header = Row {
@@ -337,6 +346,10 @@ impl<R: Read> File<R> {
                 Next::End => break,
                 Next::Incomplete => {
                     builder.index(&mut self.text)?;
+                    let kept = self.text.window().len() - self.text.at;
+                    builder
+                        .check_value(kept)
+                        .map_err(|fault| self.fail((self.text.at, fault)))?;
                     self.text.read_on()?;
                 }
                 Next::Row(start, end) => {
