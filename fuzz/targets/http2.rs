@@ -115,6 +115,7 @@ fuzz_target!(|bytes: &[u8]| {
             access_log: None,
             admin: None,
             has_lane: true,
+            min_send_rate: 1024,
         });
         let written = Rc::default();
         let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];

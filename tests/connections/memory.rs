@@ -181,13 +181,6 @@ impl Server {
         client
     }
 
-    /// Replaces what is served.
-    pub(crate) fn publish(&self, snapshot: Snapshot) {
-        let publisher = &self.worker.shared.publisher;
-        publisher.publish(snapshot);
-        publisher.reap();
-    }
-
     /// What a scrape says.
     pub(crate) fn scrape(&self) -> String {
         let mut text = Vec::new();

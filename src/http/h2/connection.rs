@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue, Request};
 use tokio::io::ReadBuf;
 
 use super::deferred::{Deferred, Outcome};
-use super::exchange::{Exchange, Progress, Source, Unread};
+use super::exchange::{Ending, Exchange, Progress, Source, Unread};
 use super::frames::{GOAWAY_PROTOCOL_ERROR, PREFACE, Screen};
 use super::request::{check, request_head};
 use super::response::Heads;
@@ -24,19 +24,14 @@ use super::{HEADER_LIST_LENGTH_DECODED_MAX, STREAMS_MAX};
 use crate::http::access_log::{AccessLog, Record};
 use crate::http::answer::Answer;
 use crate::http::closing::Closing;
-use crate::http::record::Answered;
+use crate::http::record::{Answered, Cut};
 use crate::http::reply::Reply;
 use crate::http::request::Method;
+use crate::http::slice::Slice;
 use crate::http::timer::{Timer, Wait};
 use crate::http::transport::Transport;
-use crate::http::worker::Worker;
+use crate::http::worker::{Worker, give_way};
 use crate::lifecycle::Phase;
-
-/// Requests that are answered before it is the others' turn.
-const TURN_REQUESTS_MAX: usize = 64;
-
-/// Bytes of bodies that are sent before it is the others' turn.
-const TURN_LENGTH_MAX: usize = 256 << 10;
 
 /// Streams that a client resets before they are answered, in one turn. Their number over time is the screen's to bound.
 const UNANSWERED_RESETS_MAX: usize = STREAMS_MAX as usize;
@@ -147,18 +142,10 @@ struct Connection<S> {
     has_answered: bool,
     /// Whether the client has been told that the connection is going to end.
     is_ending: bool,
-    /// Whether the client took no more when the last turn ended.
-    was_blocked: bool,
     /// How long a head, or the preface, takes.
     head_timer: Timer,
     /// Everything else that is waited for.
     timer: Timer,
-}
-
-/// What is left of a connection's turn.
-struct Turn {
-    requests: usize,
-    length: usize,
 }
 
 impl<S: Transport> Connection<S> {
@@ -179,7 +166,6 @@ impl<S: Transport> Connection<S> {
             answered: Vec::new(),
             has_answered: false,
             is_ending: false,
-            was_blocked: false,
             head_timer,
             timer: worker.timers.timer(),
             worker: Rc::clone(worker),
@@ -188,13 +174,10 @@ impl<S: Transport> Connection<S> {
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
         self.io.borrow_mut().begin(context);
-        let mut turn = Turn {
-            requests: TURN_REQUESTS_MAX,
-            length: TURN_LENGTH_MAX,
-        };
+        let mut slice = Slice::default();
         let mut is_first = true;
         loop {
-            let goes_on = match self.round(&mut turn, is_first, context) {
+            let goes_on = match self.round(&mut slice, is_first, context) {
                 Ok(goes_on) => goes_on,
                 Err(ended) => return Poll::Ready(ended),
             };
@@ -202,8 +185,8 @@ impl<S: Transport> Connection<S> {
                 break;
             }
             is_first = false;
-            if turn.requests == 0 || turn.length == 0 {
-                context.waker().wake_by_ref();
+            if slice.requests() == 0 {
+                give_way(context);
                 break;
             }
         }
@@ -215,15 +198,15 @@ impl<S: Transport> Connection<S> {
     }
 
     /// Reads once, answers what that brought, and sends. Whether there is anything more to be done.
-    fn round(&mut self, turn: &mut Turn, is_first: bool, context: &mut Context<'_>) -> Result<bool, Ended> {
+    fn round(&mut self, slice: &mut Slice, is_first: bool, context: &mut Context<'_>) -> Result<bool, Ended> {
         let now_seconds = self.timer.now_seconds();
         let has_come = self.read(now_seconds, context)?;
         if !is_first && !has_come && self.exchanges.is_empty() && self.deferred.is_empty() {
             return Ok(false);
         }
-        let is_open = self.answer(turn, now_seconds);
+        let is_open = self.answer(slice, now_seconds);
         self.begin_to_end();
-        self.go_on(turn, now_seconds, context);
+        self.go_on(slice, now_seconds, context);
         let is_open = is_open && self.protocol.poll_closed(&mut nobody()).is_pending();
         let io = &mut *self.io.borrow_mut();
         for _ in 0..std::mem::take(&mut io.resets) {
@@ -234,10 +217,7 @@ impl<S: Transport> Connection<S> {
         if let Poll::Ready(Err(_)) = io.poll_send(context) {
             return Err(Ended::Gone);
         }
-        if io.take_sent() > 0 && io.is_blocked() {
-            // The client takes something: its time begins anew.
-            self.timer.stop();
-        }
+        self.timer.sent(io.take_sent());
         if !is_open {
             return Err(Ended::Closed);
         }
@@ -273,15 +253,15 @@ impl<S: Transport> Connection<S> {
     }
 
     /// Answers the requests that have come whole. False if the connection has ended.
-    fn answer(&mut self, turn: &mut Turn, now_seconds: u32) -> bool {
+    fn answer(&mut self, slice: &mut Slice, now_seconds: u32) -> bool {
         let mut started = None;
         let is_open = loop {
-            if turn.requests == 0 {
+            if slice.requests() == 0 {
                 break true;
             }
             match self.protocol.poll_accept(&mut nobody()) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
-                    turn.requests -= 1;
+                    slice.answered(1);
                     self.has_answered = true;
                     // A connection that has asked is idle from then on.
                     self.timer.stop();
@@ -369,10 +349,14 @@ impl<S: Transport> Connection<S> {
         if ends {
             return;
         }
-        let source = (!is_whole).then(|| Source::Shared(reply.selected_shared().into_bytes()));
+        let source = (!is_whole).then(|| {
+            let body = reply.selected_shared();
+            let memory = body.entry().cloned();
+            Source::Shared(body.into_bytes(), memory)
+        });
         let in_flight = self.worker.levels.request();
-        self.exchanges
-            .push(Exchange::new(stream, source, unread, now_seconds, in_flight));
+        let exchange = Exchange::new(stream, source, unread, &self.worker, now_seconds, in_flight);
+        self.exchanges.push(exchange);
     }
 
     /// Looks at what is waited for, and for how long already.
@@ -382,17 +366,12 @@ impl<S: Transport> Connection<S> {
             let io = self.io.borrow();
             (io.is_blocked(), io.screen.is_in_head(io.has_rest()))
         };
-        if is_blocked != std::mem::replace(&mut self.was_blocked, is_blocked) {
-            self.timer.stop();
-        }
         if is_blocked {
             // What the client does not take is what is waited for, and nothing is read meanwhile.
             self.head_timer.stop();
-            if self.timer.wait(Wait::Write, context) {
-                return Poll::Ready(Ended::Gone);
-            }
-            return Poll::Pending;
+            return self.wait_for_socket(now_seconds, context);
         }
+        self.timer.all_sent();
         if !is_in_head {
             self.head_timer.stop();
         } else if self.head_timer.wait(Wait::Head, context) {
@@ -416,31 +395,52 @@ impl<S: Transport> Connection<S> {
         }
     }
 
-    /// Ends the exchanges that have waited for too long; if no other goes on, the connection.
+    /// The client does not take what is sent. Broken off is all of it: what has been handed over cannot be taken back.
+    fn wait_for_socket(&mut self, now_seconds: u32, context: &mut Context<'_>) -> Poll<Ended> {
+        let io = &mut *self.io.borrow_mut();
+        let mut cut = self
+            .timer
+            .wait_to_send(|| io.stream().untaken_length(), || None, context);
+        for exchange in &mut self.exchanges {
+            if let Some(Ending::Cut(why)) = exchange.wait(true, &self.worker, now_seconds, context) {
+                cut = Some(why);
+            }
+        }
+        let Some(cut) = cut else { return Poll::Pending };
+        self.worker.shared.metrics.cut(cut);
+        io.stream().reset();
+        Poll::Ready(Ended::Gone)
+    }
+
+    /// Ends the exchanges that are not waited for any longer; if no other goes on, the connection.
     fn wait_for_streams(&mut self, now_seconds: u32, context: &mut Context<'_>) -> Poll<Ended> {
-        let is_due = |exchange: &Exchange| exchange.due_seconds() <= now_seconds;
-        if self.exchanges.iter().any(is_due) {
-            let is_stalled = self
-                .exchanges
-                .iter()
-                .any(|exchange| is_due(exchange) && exchange.is_sending());
-            let others_go_on = self.exchanges.iter().any(|exchange| !is_due(exchange)) || !self.deferred.is_empty();
-            if is_stalled && !others_go_on {
-                return self.end(Reason::ENHANCE_YOUR_CALM);
+        self.timer.stop();
+        let worker = &self.worker;
+        let mut cut = None;
+        let ended = self.exchanges.extract_if(.., |exchange| {
+            match exchange.wait(false, worker, now_seconds, context) {
+                None => return false,
+                Some(Ending::Unread) => {}
+                Some(Ending::Cut(why)) => {
+                    worker.shared.metrics.cut(why);
+                    cut = Some(why);
+                }
             }
-            for exchange in self.exchanges.extract_if(.., |exchange| is_due(exchange)) {
-                exchange.reset();
-            }
-            // What that brings about has to be sent.
-            context.waker().wake_by_ref();
+            true
+        });
+        let mut any_has_ended = false;
+        for exchange in ended {
+            exchange.reset();
+            any_has_ended = true;
+        }
+        if !any_has_ended {
             return Poll::Pending;
         }
-        match self.exchanges.iter().map(Exchange::due_seconds).min() {
-            Some(due_seconds) => {
-                self.timer.wait_until(Wait::Write, due_seconds, context);
-            }
-            None => self.timer.stop(),
+        if cut == Some(Cut::Slow) && self.exchanges.is_empty() && self.deferred.is_empty() {
+            return self.end(Reason::ENHANCE_YOUR_CALM);
         }
+        // What that brings about has to be sent.
+        context.waker().wake_by_ref();
         Poll::Pending
     }
 
@@ -452,7 +452,7 @@ impl<S: Transport> Connection<S> {
     }
 
     /// Goes on with the answers that are under way.
-    fn go_on(&mut self, turn: &mut Turn, now_seconds: u32, context: &mut Context<'_>) {
+    fn go_on(&mut self, slice: &mut Slice, now_seconds: u32, context: &mut Context<'_>) {
         for deferred in std::mem::take(&mut self.deferred) {
             match deferred.poll(&mut self.heads, &self.worker, now_seconds, context) {
                 Outcome::Waits(deferred) => self.deferred.push(deferred),
@@ -463,14 +463,16 @@ impl<S: Transport> Connection<S> {
         if self.io.borrow().is_blocked() {
             return;
         }
-        let before = turn.length;
+        let before = slice.length();
+        let mut room = before;
         self.exchanges
-            .retain_mut(|exchange| exchange.poll(&mut turn.length, now_seconds, context) == Progress::Waits);
+            .retain_mut(|exchange| exchange.poll(&mut room, now_seconds, context) == Progress::Waits);
+        slice.sent(before - room);
         // The next turn begins with another.
-        if turn.length == 0 && !self.exchanges.is_empty() {
+        if room == 0 && !self.exchanges.is_empty() {
             self.exchanges.rotate_left(1);
         }
-        let frames = (before - turn.length).div_ceil(16 << 10);
+        let frames = (before - room).div_ceil(16 << 10);
         self.io.borrow_mut().screen.answered(frames as u32);
     }
 }

@@ -92,7 +92,14 @@ impl Deferred {
             return Outcome::Over;
         };
         let source = (!is_whole).then(|| Source::Made(Box::pin(body), Bytes::new()));
-        Outcome::Sending(Exchange::new(stream, source, self.unread, now_seconds, self.in_flight))
+        Outcome::Sending(Exchange::new(
+            stream,
+            source,
+            self.unread,
+            worker,
+            now_seconds,
+            self.in_flight,
+        ))
     }
 }
 

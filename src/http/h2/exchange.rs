@@ -10,7 +10,11 @@ use actix_web::body::{BoxBody, MessageBody};
 use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream};
 
-use crate::http::record::LevelGuard;
+use crate::http::record::{Cut, LevelGuard};
+use crate::http::send_rate::{SendRate, Verdict};
+use crate::http::timer::{Timer, Wait};
+use crate::http::worker::Worker;
+use crate::ledger::Entry;
 
 /// Bytes of a body that are handed over at once.
 const PIECE_LENGTH_MAX: usize = 64 << 10;
@@ -21,13 +25,10 @@ const DISCARDED_LENGTH_MAX: usize = 64 << 10;
 /// How long the rest of a request's body is waited for when its answer has been sent, in seconds.
 const DISCARDING_SECONDS_MAX: u32 = 2;
 
-/// How long a client may take nothing of an answer, in seconds.
-const STALLED_SECONDS_MAX: u32 = 30;
-
 /// A body that is being sent.
 pub(super) enum Source {
-    /// What is left of bytes that are there.
-    Shared(Bytes),
+    /// What is left of bytes that are there, and the memory that they are a part of.
+    Shared(Bytes, Option<Entry>),
     /// A body that is made as it is sent, and what is left of its last piece.
     Made(Pin<Box<BoxBody>>, Bytes),
 }
@@ -40,8 +41,14 @@ pub(super) struct Exchange {
     unread: Option<Unread>,
     /// Whether the stream is ended by a frame of its own.
     ends_apart: bool,
-    /// From which second on the client has taken nothing.
+    /// From which second on nothing has happened.
     since_seconds: u32,
+    /// How fast the client takes the answer.
+    rate: SendRate,
+    /// Bytes that were handed over since the rate was asked last.
+    sent_length: u64,
+    /// Its own, from when it first waits: what it holds may be asked back.
+    timer: Option<Timer>,
     _in_flight: LevelGuard,
 }
 
@@ -49,6 +56,15 @@ pub(super) struct Exchange {
 pub(super) struct Unread {
     body: RecvStream,
     length: usize,
+}
+
+/// Why an exchange is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Its answer is sent, and the rest of the request has not come.
+    Unread,
+    /// The client takes its answer too slowly, or what that holds is asked back.
+    Cut(Cut),
 }
 
 /// What is to become of an exchange.
@@ -92,6 +108,7 @@ impl Exchange {
         stream: SendStream<Bytes>,
         source: Option<Source>,
         unread: Option<Unread>,
+        worker: &Worker,
         now_seconds: u32,
         in_flight: LevelGuard,
     ) -> Self {
@@ -101,6 +118,9 @@ impl Exchange {
             ends_apart: unread.is_some(),
             unread,
             since_seconds: now_seconds,
+            rate: SendRate::new(worker.shared.min_send_rate),
+            sent_length: 0,
+            timer: None,
             _in_flight: in_flight,
         }
     }
@@ -118,6 +138,7 @@ impl Exchange {
         let sent = self.send(room, context);
         if *room < room_before {
             self.since_seconds = now_seconds;
+            self.sent_length += (room_before - *room) as u64;
         }
         match sent {
             Ok(Progress::Waits) => Progress::Waits,
@@ -153,7 +174,7 @@ impl Exchange {
         };
         loop {
             let (piece, is_last) = match source {
-                Source::Shared(rest) => (rest, true),
+                Source::Shared(rest, _) => (rest, true),
                 Source::Made(body, piece) => {
                     if piece.is_empty() {
                         match body.as_mut().poll_next(context) {
@@ -189,26 +210,53 @@ impl Exchange {
         }
     }
 
-    /// From which second on it has waited for too long.
-    pub(super) fn due_seconds(&self) -> u32 {
-        let limit = if self.source.is_some() {
-            STALLED_SECONDS_MAX
-        } else {
-            DISCARDING_SECONDS_MAX
+    /// Goes on waiting for the client, or begins to; returns why it is not to be waited for any longer. What a client does
+    /// not take of the whole connection (`is_blocked`) is not this answer's to count.
+    pub(super) fn wait(
+        &mut self,
+        is_blocked: bool,
+        worker: &Worker,
+        now_seconds: u32,
+        context: &Context<'_>,
+    ) -> Option<Ending> {
+        let memory = match &self.source {
+            // A second more: the present one has already begun.
+            None => {
+                let due_seconds = self.since_seconds + DISCARDING_SECONDS_MAX + 1;
+                let timer = self.timer.get_or_insert_with(|| worker.timers.timer());
+                return timer
+                    .wait_until(Wait::Write, due_seconds, context)
+                    .then_some(Ending::Unread);
+            }
+            Some(Source::Shared(_, memory)) => memory,
+            Some(Source::Made(..)) => &None,
         };
-        // A second more: the present one has already begun.
-        self.since_seconds + limit + 1
+        let timer = self.timer.get_or_insert_with(|| {
+            let timer = worker.timers.timer();
+            timer.hold(memory.clone());
+            timer
+        });
+        if timer.is_broken_off() {
+            return Some(Ending::Cut(Cut::Memory));
+        }
+        let taken = std::mem::take(&mut self.sent_length);
+        let due_seconds = if is_blocked {
+            self.rate.pause(now_seconds, taken);
+            u32::MAX
+        } else {
+            match self.rate.wait(now_seconds, taken) {
+                Verdict::Wait(due_seconds) => due_seconds,
+                Verdict::TooSlow => return Some(Ending::Cut(Cut::Slow)),
+            }
+        };
+        timer.wait_until(Wait::Write, due_seconds, context);
+        None
     }
 
-    /// Whether it is the answer that waits, and not the rest of a request.
-    pub(super) fn is_sending(&self) -> bool {
-        self.source.is_some()
-    }
-
-    /// Ends an exchange that has waited for too long. One whose answer has been sent is ended by dropping it: the client is
+    /// Ends an exchange that is not waited for any longer. One whose answer has been sent is ended by dropping it: the client is
     /// told that nothing is wrong, and to stop (RFC 9113, section 8.1).
     pub(super) fn reset(mut self) {
-        if self.is_sending() {
+        if self.source.is_some() {
             self.stream.send_reset(Reason::CANCEL);
         } else {
             self.end();
