@@ -77,18 +77,8 @@ impl Site {
     /// Answers a request on this listener: [`answer`], the probes, and the lines of cross-origin sharing.
     pub fn respond<'a>(&'a self, request: &RequestHead<'a>, snapshot: &'a Snapshot, draining: bool) -> Answer<'a> {
         let route = self.route(request.path);
-        match (&route, request.method) {
-            _ if refusal(&route, request).is_some() => {}
-            (Route::Metrics, Method::Get | Method::Head) => return Answer::Scrape,
-            (Route::Reload, Method::Post) => {
-                if let Some(force) = force(request.query) {
-                    return Answer::Admin(Endpoint::Reload { force });
-                }
-            }
-            (Route::Snapshot, Method::Get | Method::Head) if !has_parameters(request.query) => {
-                return Answer::Admin(Endpoint::Snapshot);
-            }
-            _ => {}
+        if let Some(answer) = deferred(&route, request) {
+            return answer;
         }
         let reply = respond(&route, request, snapshot, draining).of_route(route.template());
         match &self.cors {
@@ -132,6 +122,21 @@ impl Site {
             }
         }
     }
+}
+
+/// What is made when it is asked for, if the route is one of those and nothing is wrong with the request.
+fn deferred<'a>(route: &Route<'_>, request: &RequestHead<'_>) -> Option<Answer<'a>> {
+    let answer = match (route, request.method) {
+        (Route::Metrics, Method::Get | Method::Head) => Answer::Scrape,
+        (Route::Reload, Method::Post) => Answer::Admin(Endpoint::Reload {
+            force: force(request.query)?,
+        }),
+        (Route::Snapshot, Method::Get | Method::Head) if !has_parameters(request.query) => {
+            Answer::Admin(Endpoint::Snapshot)
+        }
+        _ => return None,
+    };
+    refusal(route, request).is_none().then_some(answer)
 }
 
 /// Answers a request for data.
