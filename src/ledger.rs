@@ -25,7 +25,7 @@ pub enum Account {
     Current,
     /// They are of a snapshot that is served no more, and that a reader may still hold.
     Retired,
-    /// No snapshot holds them any more: answers that clients have not taken yet do.
+    /// No snapshot holds them any more: answers that clients have not taken yet do, or are made of them.
     HalfSent,
 }
 

@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 use std::time::Instant;
 
@@ -98,7 +100,13 @@ fn check(length: usize) {
         building == 0 && is_one(current) && retired == 0 && half_sent == 0
     });
     let slow: Vec<Client> = (0..3).map(|_| ask_slowly(&server)).collect();
-    assert_eq!(accounts(&server), settled, "what is asked for is current still");
+    let [building, current, retired, half_sent] = accounts(&server);
+    assert_eq!(
+        [building, current, retired],
+        settled[..3],
+        "what is asked for is current still"
+    );
+    assert!(half_sent < 64 << 10, "{half_sent} bytes for heads");
     for mark in ['d', 'e'] {
         reload(&mut server, mark, length);
     }
@@ -167,4 +175,21 @@ fn codings_and_header_blocks_are_in_the_ledger() {
             "{held} bytes after a reload, {first} before"
         );
     }
+}
+
+#[test]
+fn gathered_answers_that_nobody_takes_are_half_sent() {
+    let server = Server::start(&["--encodings", ""]);
+    let nobody = |accounts: [u64; 4]| accounts[3] == 0;
+    wait_for(&server, "nobody", nobody);
+    // Sends without end and reads nothing, until the sockets on both sides take no more.
+    let slow = TcpStream::connect(server.address).unwrap();
+    let mut sending = slow.try_clone().unwrap();
+    let sender =
+        std::thread::spawn(move || while sending.write_all(b"GET /items HTTP/1.1\r\nHost: a\r\n\r\n").is_ok() {});
+    let held = wait_for(&server, "half sent", |accounts| accounts[3] > 0)[3];
+    assert!(held < 256 << 10, "{held} bytes for one connection");
+    slow.shutdown(Shutdown::Both).unwrap();
+    sender.join().unwrap();
+    wait_for(&server, "nobody", nobody);
 }

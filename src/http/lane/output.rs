@@ -88,6 +88,11 @@ impl Output {
         self.gathered.len() - self.gathered_sent
     }
 
+    /// The memory that is its own, in bytes: bodies that stay where they are do not count.
+    pub fn memory(&self) -> usize {
+        self.gathered.capacity() + self.bodies.capacity() * size_of::<(usize, Body)>()
+    }
+
     /// What is gathered and not sent: all that comes when no body does.
     pub fn rest(&self) -> &[u8] {
         &self.gathered[self.gathered_sent..]

@@ -21,6 +21,7 @@ use crate::http::slice::Slice;
 use crate::http::timer::{Timer, Wait};
 use crate::http::transport::Transport;
 use crate::http::worker::{Worker, give_way};
+use crate::ledger::{Account, Credit};
 use crate::lifecycle::Phase;
 
 /// How a connection's time in the lane ended.
@@ -61,6 +62,8 @@ pub struct Lane<S> {
 #[derive(Debug)]
 struct Unsent {
     output: Output,
+    /// Of the answers' own memory; that of bodies is counted where it is.
+    _credit: Credit,
     _in_flight: LevelGuard,
 }
 
@@ -188,8 +191,11 @@ impl<S: Transport> Lane<S> {
         }
         if !output.is_empty() {
             // What was not sent is this connection's, also where it cannot be sent any more: the scratch is the next one's.
+            let output = std::mem::take(output);
+            let ledger = worker.shared.publisher.ledger();
             self.unsent = Some(Box::new(Unsent {
-                output: std::mem::take(output),
+                _credit: ledger.credit(Account::HalfSent, output.memory()),
+                output,
                 _in_flight: worker.levels.request(),
             }));
         }
