@@ -158,6 +158,8 @@ fn delimiter_of(header: &[u8]) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Reads in pieces of `piece` bytes, as a file that grows might be read.
@@ -182,6 +184,24 @@ mod tests {
     fn check(ends: Ends, text: &str, expected: &str) {
         for piece in [1, 2, 3, 7, usize::MAX] {
             assert_eq!(whole(text, ends, piece), expected, "{text:?} by {piece}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_a_beginning_that_ends_with_a_record_however_it_comes(
+            text in "[,;\"a\n\r ]{0,60}",
+            more in "[,\"a\n]{0,20}",
+            piece in 1_usize..9,
+        ) {
+            for ends in [Ends::Line, Ends::Row(Some(b',')), Ends::Row(None)] {
+                let read = whole(&text, ends, usize::MAX);
+                prop_assert_eq!(&whole(&text, ends, piece), &read);
+                prop_assert!(text.starts_with(&read) && (read.is_empty() || read.ends_with('\n')));
+                // It is a record's end for good, whatever comes.
+                let later = whole(&format!("{text}{more}"), ends, piece);
+                prop_assert!(later.starts_with(&read), "{:?} after {:?}", later, read);
+            }
         }
     }
 
