@@ -42,7 +42,7 @@ class Pod(unittest.TestCase):
 
     def test_data_has_the_memory_that_is_left(self):
         formula = yaml.safe_load(read("helm/janus/memory.yaml"))
-        for memory, connections, mebibytes in (("128Mi", 4096, 10), ("64Mi", 2048, 2), ("1Gi", 65536, 0), ("2G", 4096, 454)):
+        for memory, connections, mebibytes in (("128Mi", 4096, 8), ("64Mi", 1024, 4), ("1Gi", 65536, 0), ("2G", 4096, 452)):
             values = {"resources": {"memory": memory}, "settings": {"max-connections": connections}}
             if not mebibytes:
                 with self.assertRaises(Refused):

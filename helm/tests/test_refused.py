@@ -91,13 +91,13 @@ class Refusals(unittest.TestCase):
 
     def test_data_that_the_memory_does_not_hold(self):
         data = {"data": {"content": "x" * 100_000}}
-        # 24 MiB, 64 for the connections, and four bytes for each of the data.
-        render(data, {"resources": {"memory": str((88 << 20) + 400_000)}})
-        less = {"resources": {"memory": str((88 << 20) + 399_999)}}
-        self.check({**less, **data}, "data.content: 100000 bytes", "which is 99999", "Make it 89Mi", "settings.max-connections 4096")
+        # 32 MiB, 64 for the connections, and four bytes for each of the data.
+        render(data, {"resources": {"memory": str((96 << 20) + 400_000)}})
+        less = {"resources": {"memory": str((96 << 20) + 399_999)}}
+        self.check({**less, **data}, "data.content: 100000 bytes", "which is 99999", "Make it 97Mi", "settings.max-connections 4096")
         render(less, data, {"settings": {"max-connections": 4000}})
-        self.check({"resources": {"memory": "88Mi"}}, "resources.memory: 88Mi", "more than 88Mi")
-        self.check({"resources": {"memory": "1Gi"}, "settings": {"max-connections": 65536}}, "more than 1048Mi")
+        self.check({"resources": {"memory": "96Mi"}}, "resources.memory: 96Mi", "more than 96Mi")
+        self.check({"resources": {"memory": "1Gi"}, "settings": {"max-connections": 65536}}, "more than 1056Mi")
 
     def test_secrets_from_nowhere(self):
         self.check({"externalSecret": {"enabled": True}}, "externalSecret.remoteKey")
