@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use support::group::Group;
 use support::{PATIENCE, Server, janus_in, put};
 
@@ -202,4 +202,39 @@ fn a_hundred_thousand_pipelined_requests_that_are_not_read_wait_in_the_socket() 
             is_unhurt(&group, &server, before, 512 * KIB);
         }
     }
+}
+
+#[test]
+fn slow_readers_over_twenty_reloads_are_cut_before_memory_is_short() {
+    const RELOADS: usize = 20;
+    let Some(group) = Group::new(POD) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("items.json");
+    // Twenty of them, held by a client each, would be more than there is; each is more than the sockets take.
+    let length = 7 << 20;
+    put(&data, items('a', length).as_bytes());
+    let mut server = serve(&group, &data, &[]);
+    let mut clients = Vec::new();
+    for reload in 1..=RELOADS {
+        let mut client = sent(&server, b"GET /items HTTP/1.1\r\nHost: a\r\n\r\n");
+        // It has begun to be answered, from the snapshot of now.
+        client.read_exact(&mut [0; 64]).expect("an answer begins");
+        clients.push(client);
+        put(&data, items(char::from(b'a' + reload as u8), length).as_bytes());
+        server.signal(Signal::HUP);
+        loop {
+            let line = server.wait_for("\"target\":\"janus::reload\"");
+            if line.contains("\"message\":\"reloaded\"") {
+                break;
+            }
+            // One that there is no room for yet is tried again.
+            if line.contains("reload failed") {
+                server.signal(Signal::HUP);
+            }
+        }
+    }
+    assert_eq!(group.kills(), 0, "killed for want of memory");
+    assert!(metric(&server, "http_connections_cut_total{reason=\"memory\"}") > 0);
+    assert_eq!(server.get("/items/small").status, 200);
+    assert!(group.peak() <= POD);
 }

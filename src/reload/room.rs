@@ -2,8 +2,9 @@
 //!
 //! Three things keep a load within the memory that is left. What it would take is estimated by what the current data took,
 //! before anything is read. While it is read, the [ledger](crate::ledger) has a limit, which the items that are made are
-//! held against. And where either says no, the codings of the current snapshot are dropped, which can be made again, and
-//! what nobody reads any more is freed; then it is tried once more.
+//! held against. And where either says no, the codings of the current snapshot are dropped, which can be made again,
+//! answers of data that is served no more are broken off, and what nobody reads any more is freed; then it is tried once
+//! more.
 
 use std::sync::Arc;
 use std::thread;
@@ -91,7 +92,7 @@ impl Rooms {
         let is_short = |room: u64| room < needed.saturating_mul(2).saturating_add(PLENTY);
         let _alone = is_short(self.budget.room()).then(|| self.alone.lock());
         match attempt() {
-            Err(error) if error.is_for_memory() && self.make_room() => attempt(),
+            Err(error) if error.is_for_memory() && self.make_room(needed) => attempt(),
             result => result,
         }
     }
@@ -116,9 +117,11 @@ impl Rooms {
         }
     }
 
-    /// Drops the codings of what is served, and frees what is not read any more. Says whether there is more room now.
-    fn make_room(&self) -> bool {
-        let before = self.budget.ledger().total();
+    /// Drops the codings of what is served, has answers of data that is served no more broken off, the oldest first, and frees
+    /// what is not read any more. Says whether there is more room now.
+    fn make_room(&self, needed: u64) -> bool {
+        let ledger = self.budget.ledger();
+        let before = ledger.total();
         let current = self.publisher.current();
         if current.has_codings() {
             tracing::warn!(
@@ -129,16 +132,20 @@ impl Rooms {
                 .replace(&current, current.without_codings(&self.settings));
         }
         drop(current);
+        // How much it lacked is not known where it failed in the middle: so as much as it takes, besides what there is.
+        let missing = if needed == 0 { u64::MAX } else { needed };
+        let _wanted = ledger.want(ledger.room().saturating_add(missing));
         let deadline = Instant::now() + RETIRE_MAX;
         loop {
             self.publisher.reap();
-            if self.budget.ledger().bytes(Account::Retired) == 0 || Instant::now() >= deadline {
+            let is_enough = ledger.shortage() == 0 || ledger.bytes(Account::HalfSent) == 0;
+            if is_enough && ledger.bytes(Account::Retired) == 0 || Instant::now() >= deadline {
                 break;
             }
             thread::park_timeout(RETIRE_INTERVAL);
         }
         allocator::give_back();
-        self.budget.ledger().total() < before
+        ledger.total() < before
     }
 }
 

@@ -291,7 +291,9 @@ fn as_many_fields_as_there_may_be_are_answered_in_every_version() {
 
 #[test]
 fn every_byte_in_a_target_is_answered_alike() {
-    for byte in 0x21..=0xff_u8 {
+    // Letters and digits are in every other request.
+    let odd = (0x21..0x80_u8).filter(|byte| !byte.is_ascii_alphanumeric());
+    for byte in odd.chain([0x80, 0xc3, 0xff]) {
         for (before, after) in [
             (&b"/items/1"[..], &b""[..]),
             (b"/items?a", b"b"),
