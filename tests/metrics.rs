@@ -295,7 +295,14 @@ fn a_machine_without_sensors_has_no_sensor_series() {
 fn busy_server(arguments: &[&str]) -> Server {
     let proxy = "127.0.0.9";
     let mut all = vec!["--hardware", "simulated", "--admin-token-file", "/nowhere/token"];
-    all.extend_from_slice(&["--proxy-protocol", "--trusted-proxies", proxy]);
+    // Of a file, since only that has series of how changes are noticed.
+    all.extend_from_slice(&[
+        "--data",
+        "demo/items.json",
+        "--proxy-protocol",
+        "--trusted-proxies",
+        proxy,
+    ]);
     all.extend_from_slice(arguments);
     let server = Server::start(&all);
     let mut unintroduced = Client::connect_from(proxy, server.address);

@@ -185,9 +185,6 @@ pub enum Fault {
         /// What the items so far take, in bytes.
         held: u64,
     },
-    /// A byte that no text has.
-    #[error("a NUL byte: this is no text, or its beginning has been lost")]
-    Nul,
     /// More items than can be counted.
     #[error("more than {} items", u32::MAX)]
     TooManyItems,
@@ -254,7 +251,6 @@ impl Fault {
             Self::TooMuchText => "too_much_text",
             Self::TooMuchMade { .. } => "too_much_made",
             Self::NoMemory { .. } => "no_memory",
-            Self::Nul => "nul",
             Self::TooManyItems => "too_many_items",
         }
     }

@@ -20,12 +20,12 @@ mod grown;
 mod id;
 mod index;
 mod json;
-mod junk;
 mod ndjson;
 mod note;
 mod pointer;
 mod record;
 mod scan;
+mod short;
 mod text;
 mod walk;
 
@@ -173,20 +173,8 @@ pub fn read(told: Told, input: impl Read, options: &ParseOptions) -> Result<Pars
         Format::Json => json::parse(&mut input, options),
         Format::Ndjson => ndjson::parse(&mut input, told, options),
         Format::Concatenated => json::parse_concatenated(&mut input, options),
-        Format::Csv => csv::parse(
-            junk::NoNul::new(&mut input),
-            csv::Usual::csv(is_given),
-            options,
-            &mut notes,
-        )
-        .map_err(junk::named),
-        Format::Tsv => csv::parse(
-            junk::NoNul::new(&mut input),
-            csv::Usual::tsv(is_given),
-            options,
-            &mut notes,
-        )
-        .map_err(junk::named),
+        Format::Csv => csv::parse(&mut input, csv::Usual::csv(is_given), options, &mut notes).map_err(short::named),
+        Format::Tsv => csv::parse(&mut input, csv::Usual::tsv(is_given), options, &mut notes).map_err(short::named),
     }?;
     let is_cut = input.is_cut();
     Ok(Parsed {

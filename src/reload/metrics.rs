@@ -135,6 +135,9 @@ impl ReloadMetrics {
             .chain(&refused)
             .chain([&refused_for_memory])
             .for_each(|counter| counter.increment(0));
+        // Nothing has been refused, which is a value.
+        let refused_items = gauge("janus_last_reload_refused_items", &[]);
+        refused_items.set(0.0);
         Self {
             info: registry.info("janus_snapshot_info", &[], "id").expect(VALID),
             items: gauge("janus_snapshot_items", &[]),
@@ -145,7 +148,7 @@ impl ReloadMetrics {
             duration: registry.histogram("janus_reload_duration_seconds", &[]).expect(VALID),
             last_attempt: gauge("janus_last_reload_attempt_timestamp_seconds", &[]),
             refused,
-            refused_items: gauge("janus_last_reload_refused_items", &[]),
+            refused_items,
             began,
             refused_for_memory,
         }

@@ -201,10 +201,11 @@ impl Source {
         self.spent.load(Ordering::Relaxed)
     }
 
-    /// The length of what is there now, in bytes as stored, if it is a file that is there.
+    /// The length of what is there now, in bytes as stored, if it is a file that may be read.
     pub fn length(&self) -> Option<u64> {
         let metadata = std::fs::metadata(self.watchable()?).ok()?;
-        metadata.is_file().then_some(metadata.len())
+        let length = metadata.len();
+        (metadata.is_file() && length <= self.bytes_max).then_some(length)
     }
 
     /// Opens what is there now.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
-use super::super::junk::NoMemory;
+use super::super::short::NoMemory;
 use crate::ledger::Credit;
 
 /// The bytes that a [`Keeping`] has passed. Reading takes them away, piece by piece.
