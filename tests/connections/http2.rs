@@ -347,6 +347,23 @@ fn a_client_is_told_the_limits() {
 }
 
 #[test]
+fn a_request_is_answered_whatever_pieces_it_comes_in() {
+    let bytes = [begin(None), get(1, "/items/1"), get(3, "/items/2")].concat();
+    for length in [1, 4, 7, 9, 10, 50] {
+        run(async {
+            let server = Server::new(Face::Lane);
+            let mut client = server.connect(64 << 10).await;
+            for piece in bytes.chunks(length) {
+                client.send(piece).await;
+            }
+            // No time has passed but that of a few milliseconds.
+            assert!(client.body(1).1 && client.body(3).1, "in pieces of {length} bytes");
+            assert_eq!(client.goaway(), None);
+        });
+    }
+}
+
+#[test]
 fn a_stream_too_many_is_refused() {
     run(async {
         let server = Server::new(Face::Lane);

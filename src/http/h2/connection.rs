@@ -200,7 +200,7 @@ impl<S: Transport> Connection<S> {
     /// Reads once, answers what that brought, and sends. Whether there is anything more to be done.
     fn round(&mut self, slice: &mut Slice, is_first: bool, context: &mut Context<'_>) -> Result<bool, Ended> {
         let now_seconds = self.timer.now_seconds();
-        let has_come = self.read(now_seconds, context)?;
+        let (has_read, has_come) = self.read(now_seconds, context)?;
         if !is_first && !has_come && self.exchanges.is_empty() && self.deferred.is_empty() {
             return Ok(false);
         }
@@ -221,23 +221,25 @@ impl<S: Transport> Connection<S> {
         if !is_open {
             return Err(Ended::Closed);
         }
-        Ok(io.take_moved())
+        // What was read wakes nobody before it is asked for once more, also where it was a piece that cannot pass yet.
+        Ok(io.take_moved() || has_read)
     }
 
-    /// Reads what has come, and lets pass what may. Whether there is anything for the `h2` crate to read.
-    fn read(&mut self, now_seconds: u32, context: &mut Context<'_>) -> Result<bool, Ended> {
+    /// Reads what has come, and lets pass what may. Whether anything was read, and whether there is anything for the `h2`
+    /// crate to read.
+    fn read(&mut self, now_seconds: u32, context: &mut Context<'_>) -> Result<(bool, bool), Ended> {
         let io = &mut *self.io.borrow_mut();
         let scratch = &mut *self.worker.scratch.borrow_mut();
-        let has_come = match io.poll_fill(&mut scratch.input, context) {
+        let has_read = match io.poll_fill(&mut scratch.input, context) {
             Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(_)) => return Err(Ended::Gone),
             Poll::Pending => false,
         };
         if io.screen(now_seconds).is_err() {
             self.protocol.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-            return Ok(true);
+            return Ok((has_read, true));
         }
-        Ok(has_come || io.has_passed())
+        Ok((has_read, has_read || io.has_passed()))
     }
 
     /// Tells the client that the connection is going to end, if it is.
