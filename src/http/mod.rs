@@ -6,7 +6,7 @@
 //! and answered by the same.
 //!
 //! [`framing`], [`host`], [`request`], [`route`], [`negotiate`], [`range`], [`proxy_header`], [`answer`], [`reply`], [`problem`],
-//! [`slice`], [`send_rate`] and [`pressure`] are pure: they name no framework and do no input or output.
+//! [`slice`](mod@slice), [`send_rate`] and [`pressure`] are pure: they name no framework and do no input or output.
 
 pub mod access_log;
 pub mod admin;

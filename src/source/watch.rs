@@ -4,7 +4,7 @@
 //! mount, or by another name. The directories are watched, for a file is mostly replaced: by an editor's rename, or in a
 //! ConfigMap volume by the swap of a symbolic link that stands above it. Both can fail, and neither is told of a
 //! directory further up that is replaced, so the file is also polled by stat. Any of these only says "look": what counts
-//! is what the path leads to, and [`Settling`] decides when that is whole.
+//! is what the path leads to, and `Settling` decides when that is whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

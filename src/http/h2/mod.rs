@@ -1,8 +1,8 @@
 //! HTTP/2 (RFC 9113): the `h2` crate between a screen of what the client sends and the same `answer` as everywhere.
 //!
 //! The `h2` crate knows frames, streams, windows and header compression. It is driven as a machine in memory: it never
-//! waits, makes no task and no timer, and sees no socket ([`stream`]). What a client may cost is bounded around it: by the
-//! [`frames`] that are let pass, by the body pieces that it is given ([`exchange`]), and by the [`connection`]'s timers.
+//! waits, makes no task and no timer, and sees no socket (`stream`). What a client may cost is bounded around it: by the
+//! [`frames`] that are let pass, by the body pieces that it is given (`exchange`), and by the `connection`'s timers.
 
 mod connection;
 mod deferred;
