@@ -358,7 +358,8 @@ fn when_memory_is_short_the_oldest_answers_of_retired_data_are_broken_off() {
                 pass(3).await;
                 assert_eq!(cuts(), Some(expected), "{face:?}");
             }
-            assert_eq!(ledger.bytes(Account::HalfSent), 0, "{face:?}");
+            // Of retired data nothing is left: what is half sent is gathered for the two who are sent what is served.
+            assert!(ledger.bytes(Account::HalfSent) < 2 << 10, "{face:?}");
             // What is served is never let go of.
             ledger.set_limit(Some(0));
             pass(3).await;
