@@ -300,8 +300,11 @@ fn decimal(value: &[u8]) -> Option<u64> {
 
 /// What follows the method's space in a head that is not whole, or not right.
 fn after_method(bytes: &[u8]) -> Option<&[u8]> {
-    let is_line_end = |&&byte: &&u8| matches!(byte, b'\r' | b'\n');
-    let line = &bytes[bytes.iter().take_while(is_line_end).count()..];
+    let mut line = bytes;
+    // Line ends only, as the parser passes them: at a lone CR it stops, and has seen no method.
+    while let Some(rest) = line.strip_prefix(b"\r\n").or_else(|| line.strip_prefix(b"\n")) {
+        line = rest;
+    }
     let method_length = line.iter().take_while(|&&byte| is_token(byte)).count();
     match line[method_length..].split_first() {
         Some((b' ', rest)) if method_length > 0 => Some(rest),

@@ -117,6 +117,11 @@ fn doubts_are_refused() {
     ] {
         check(raw, Verdict::Refused(Problem::MalformedPath));
     }
+    // The fault comes before the target, which may not have come yet.
+    check(
+        "\n\r\rGET /\u{c5} HTTP/1.1\r\nHost: a\r\n\r\n",
+        Verdict::Refused(Problem::MalformedRequest),
+    );
     // An empty one is left to the route, which may be a probe's.
     check("GET / HTTP/1.1\r\nHost:\r\n\r\n", Verdict::Plain);
     for codings in [
