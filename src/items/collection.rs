@@ -126,9 +126,9 @@ impl Collection {
 
     /// The position of the item with this key text.
     pub fn find(&self, id: &str) -> Option<usize> {
-        let hash = self.parts.hash_key.hash(id.as_bytes());
-        self.parts.index.find(hash, |position| {
-            *self.parts.key(&self.arena, position) == *id.as_bytes()
+        let (parts, id) = (&*self.parts, id.as_bytes());
+        parts.index.find(parts.hash_key.hash(id), |position| {
+            parts.has_plain_key(&self.arena, position, id) || parts.has_key(&self.arena, position, id)
         })
     }
 }
@@ -173,6 +173,25 @@ impl Parts {
             }
             Ids::Apart(keys) => Cow::Borrowed(keys.key(position, record)),
         }
+    }
+
+    /// Whether an item's id is this key, and is written plainly, as nearly all are: it is compared where it stands.
+    #[inline]
+    fn has_plain_key(&self, arena: &[u8], position: usize, key: &[u8]) -> bool {
+        let (Ids::Within(_), Some(Place { start, length })) = (&self.ids, self.records[position].id()) else {
+            return false;
+        };
+        let start = self.range(position).start + start;
+        match &arena[start..start + length] {
+            [b'"', plain @ .., b'"'] => plain == key && !key.contains(&b'\\'),
+            number => number == key,
+        }
+    }
+
+    /// Whether an item's id is this key. It is asked after a plain id was none: rarely.
+    #[cold]
+    fn has_key(&self, arena: &[u8], position: usize, key: &[u8]) -> bool {
+        *self.key(arena, position) == *key
     }
 
     fn hash(&self, arena: &[u8], position: usize) -> u64 {

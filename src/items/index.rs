@@ -8,8 +8,10 @@ use std::hint::black_box;
 
 use xxhash_rust::xxh3::xxh3_64_with_secret;
 
+use super::tags::{self, Tags, places_of};
+
 /// Positions in a bucket.
-const SLOTS: usize = 10;
+const SLOTS: usize = tags::COUNT;
 
 /// Of a thousand slots so many are taken at the most. Above that, many buckets would overflow into the next; below, the
 /// table is larger than it must be.
@@ -66,10 +68,7 @@ pub(super) struct Index {
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(64))]
 struct Bucket {
-    /// The tags of eight slots, four in a word from its lowest bits on. 0 is of a free slot.
-    tags: [u64; 2],
-    /// The tags of the last two.
-    tags_rest: u32,
+    tags: Tags,
     positions: [u32; SLOTS],
     /// In the lowest bits, how many slots are taken; in the others, which tags' positions had to pass on to the next bucket,
     /// by a part of the tag. So nearly no look-up of an id that is not there goes on to the next.
@@ -97,49 +96,28 @@ impl Bucket {
     /// The positions with this tag, and rarely one that has another.
     #[inline]
     fn with_tag(&self, tag: u16) -> impl Iterator<Item = usize> {
-        const LOW: u64 = 0x0001_0001_0001_0001;
-        const HIGH: u64 = LOW << 15;
-        // "Determine if a word has a zero byte" of Anderson's "Bit Twiddling Hacks", for 16 bits: the lowest lane that is
-        // marked is zero, and so are nearly all.
-        let zeros = |word: u64| word.wrapping_sub(LOW) & !word & HIGH;
-        let pattern = LOW * u64::from(tag);
-        let [first, second] = self.tags;
-        // Two lanes are not there, and must not be zero.
-        let rest = (u64::from(self.tags_rest) ^ pattern) | 0xffff_ffff_0000_0000;
-        // One bit a slot: a lane's is moved to the place of its word, so that the words do not meet.
-        let mut marked = zeros(first ^ pattern) >> 15 | zeros(second ^ pattern) >> 14 | zeros(rest) >> 13;
-        std::iter::from_fn(move || {
-            if marked == 0 {
-                return None;
-            }
-            let bit = marked.trailing_zeros() as usize;
-            marked &= marked - 1;
-            Some(self.positions[bit % 16 * 4 + bit / 16] as usize)
-        })
+        places_of(&self.tags, tag).map(|slot| self.positions[slot] as usize)
     }
 
     /// Adds a position, if there is room.
     #[inline]
     fn put(&mut self, tag: u16, position: u32) -> bool {
         let slot = self.taken();
-        match slot {
-            0..8 => self.tags[slot / 4] |= u64::from(tag) << (slot % 4 * 16),
-            8..SLOTS => self.tags_rest |= u32::from(tag) << ((slot - 8) * 16),
-            _ => {
-                self.state |= passed(tag);
-                return false;
-            }
+        if slot == SLOTS {
+            self.state |= passed(tag);
+            return false;
         }
+        self.tags[slot] = tag;
         self.positions[slot] = position;
         self.state += 1;
         true
     }
 }
 
-/// The part of a hash that stands in the table; the bucket goes by its upper bits.
+/// The part of a hash that stands in the table, and is not 0; the bucket goes by its upper bits.
 #[inline]
 fn tag(hash: u64) -> u16 {
-    (hash as u16).max(1)
+    hash as u16 | 1
 }
 
 /// As many buckets as `count` positions need.
@@ -156,20 +134,28 @@ impl Index {
     /// The position for which `is_it` holds among those of this hash.
     #[inline]
     pub(super) fn find(&self, hash: u64, is_it: impl Fn(usize) -> bool) -> Option<usize> {
-        let mut place = self.place(hash);
-        let tag = tag(hash);
-        loop {
-            // The table is empty as long as there is nothing to find.
-            let bucket = self.buckets.get(place)?;
-            if let Some(position) = bucket.with_tag(tag).find(|&position| is_it(position)) {
-                return Some(position);
-            }
-            // Ends, since not every bucket is full.
-            if bucket.state & passed(tag) == 0 {
-                return None;
-            }
-            place = self.after(place);
+        let (place, tag) = (self.place(hash), tag(hash));
+        // The table is empty as long as there is nothing to find.
+        let bucket = self.buckets.get(place)?;
+        match bucket.with_tag(tag).find(|&position| is_it(position)) {
+            None if bucket.state >> TAKEN_BITS != 0 => self.find_beyond(place, tag, is_it),
+            found => found,
         }
+    }
+
+    /// Goes on behind a bucket that some had to pass.
+    #[cold]
+    fn find_beyond(&self, place: usize, tag: u16, is_it: impl Fn(usize) -> bool) -> Option<usize> {
+        let mut place = place;
+        // Ends, since not every bucket is full.
+        while self.buckets[place].state & passed(tag) != 0 {
+            place = self.after(place);
+            let mut positions = self.buckets[place].with_tag(tag);
+            if let Some(found) = positions.find(|&position| is_it(position)) {
+                return Some(found);
+            }
+        }
+        None
     }
 
     /// Makes room for `more` positions. `hash_of` tells the hash of one that was added before.

@@ -26,6 +26,7 @@ mod pointer;
 mod record;
 mod scan;
 mod short;
+mod tags;
 mod text;
 mod walk;
 

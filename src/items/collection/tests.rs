@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::items::DataError;
 use crate::items::scan::scan;
+use crate::items::{DataError, Format};
 
 /// Items are on lines of their own, three apart.
 struct Lines;
@@ -156,6 +156,20 @@ fn ids_at_the_edges_of_a_record_are_found() {
         .collect();
     for kind in [Kind::Within, Kind::Apart] {
         check(kind, &ids, 7);
+    }
+}
+
+#[test]
+fn an_id_with_escapes_is_found_by_its_text_alone() {
+    let source: &[u8] = br#"[{"id":"\u0061"},{"id":"b\\"},{"id":"c\"d"}]"#;
+    let collection = crate::items::parse(Format::Json, source, &ParseOptions::default()).unwrap();
+    for (position, (id, written)) in [("a", r"\u0061"), (r"b\", r"b\\"), ("c\"d", r#"c\"d"#)]
+        .into_iter()
+        .enumerate()
+    {
+        assert_eq!(collection.find(id), Some(position));
+        assert_eq!(collection.find(written), None);
+        assert_eq!(collection.find(&format!("\"{written}\"")), None);
     }
 }
 
