@@ -51,7 +51,7 @@ impl HeadBuilder {
     pub fn field(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         let value = value.as_ref();
         assert!(
-            !value.iter().any(|byte| matches!(byte, b'\r' | b'\n')),
+            memchr::memchr2(b'\r', b'\n', value).is_none(),
             "a header value is one line"
         );
         self.block.extend_from_slice(name.as_bytes());
