@@ -90,7 +90,10 @@ fn bench_lookup(criterion: &mut Criterion) {
             (state >> 33) as usize % count
         };
         for position in [0, count / 2, count - 1] {
-            assert_eq!(collection.id(position).as_deref(), Some(decimal(position, &mut [0; 20])));
+            assert_eq!(
+                collection.id(position).as_deref(),
+                Some(decimal(position, &mut [0; 20]))
+            );
             assert_eq!(collection.find(decimal(position, &mut [0; 20])), Some(position));
         }
         group.bench_function(format!("random id of {count}"), |bencher| {

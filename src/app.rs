@@ -26,7 +26,7 @@ use crate::http::proxies::TrustedProxies;
 use crate::http::record::HttpMetrics;
 use crate::http::server::{Listener, Serving, bind, start};
 use crate::http::token::TokenFile;
-use crate::items::ParseOptions;
+use crate::items::{ParseOptions, Way};
 use crate::ledger::Ledger;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::load::{LoadError, Loading};
@@ -109,6 +109,7 @@ pub fn loading(config: &Config) -> Loading {
             bytes_made_max: max_data_bytes(config),
             size_hint: None,
             ledger: Ledger::default(),
+            way: Way::default(),
         },
         compile: Settings {
             codings: config.encodings.clone(),

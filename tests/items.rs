@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use janus::items::{Collection, DataError, Format, ParseError, ParseOptions, parse};
+use janus::items::{Collection, DataError, Format, ParseError, ParseOptions, Way, parse};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 
@@ -519,6 +519,281 @@ fn tokens(text: &str) -> String {
 
 fn is_lone_surrogate(error: &ParseError) -> bool {
     matches!(error, ParseError::Data(error) if error.fault().code() == "lone_surrogate")
+}
+
+/// What comes of a source: all that can be asked for, or the error.
+type Outcome = Result<(Vec<u8>, Vec<(Option<String>, u64)>, u64), DataError>;
+
+fn outcome(format: Format, source: impl Read, id_field: &str, way: Way) -> Outcome {
+    let options = ParseOptions {
+        id_field: id_field.to_owned(),
+        way,
+        ..options()
+    };
+    match parse(format, source, &options) {
+        Ok(items) => {
+            let of_item = |position: usize| {
+                let id = items.id(position).map(|id| id.into_owned());
+                if let Some(id) = &id {
+                    assert_eq!(items.find(id), Some(position), "{id}");
+                }
+                (id, items.item_hash(position))
+            };
+            let all = (0..items.len()).map(of_item).collect();
+            Ok((items.arena().to_vec(), all, items.content_hash()))
+        }
+        Err(ParseError::Data(error)) => Err(error),
+        Err(ParseError::Io(error)) => panic!("{error}"),
+    }
+}
+
+fn ways() -> impl Iterator<Item = Way> {
+    Way::ALL
+        .into_iter()
+        .filter(|way| *way != Way::Scanner && way.is_there())
+}
+
+/// Every way of reading has the scanner's outcome, however the bytes come.
+#[track_caller]
+fn check_ways(format: Format, source: &[u8], id_field: &str) {
+    let expected = outcome(format, source, id_field, Way::Scanner);
+    for way in ways() {
+        let actual = outcome(format, source, id_field, way);
+        let start = String::from_utf8_lossy(&source[..source.len().min(2_000)]);
+        assert_eq!(actual, expected, "{way:?}: {start}");
+    }
+}
+
+/// Values, good and bad, in which something stands that is rare.
+const VALUES: &[&str] = &[
+    r#"{"id":"a\\u0062","n":-0.0e-0,"":[],"x":{}}"#,
+    r#"{"id":"a\u0062","n":-0.0e-0,"":[],"x":{}}"#,
+    r#"{"\\u0069d":7,"id2":8}"#,
+    r#"{"\u0069d":7,"id2":8}"#,
+    r#"{"id":1,"a\\":"\\\\","b":"\\\"","c":"\\\\\\\""}"#,
+    r#"{"a":{"id":2},"id" : [ 1 , 2 ] }"#,
+    r#"{"id":"\\ud83d\\ude00"}"#,
+    r#"{"id":"\ud83d\ude00"}"#,
+    r#"{"id":"\\ud83d\\ud83d"}"#,
+    r#"{"id":"\ud83d\ud83d"}"#,
+    r#"{"id":"\\ud83d"}"#,
+    r#"{"id":"\ud83d"}"#,
+    r#"{"id":"\\ude00"}"#,
+    r#"{"id":"\ude00"}"#,
+    r#"{"id":"\\u12"}"#,
+    r#"{"id":"\u12"}"#,
+    r#"{"id":"\\u12g4"}"#,
+    r#"{"id":"\u12g4"}"#,
+    r#"{"id":"\\x"}"#,
+    r#"{"id":"\x"}"#,
+    "{\"id\":\"a\tb\"}",
+    "{\"id\":\"a\u{0}b\"}",
+    "{\"id\":\u{0}}",
+    "{\"id\":1\u{0}}",
+    "{\"id\":1\u{c},\"b\":\u{1a}2}",
+    r#"{"id":"Å😀"}"#,
+    r#"{"id":Å}"#,
+    r#"{"id":01}"#,
+    r#"{"id":1.}"#,
+    r#"{"id":.1}"#,
+    r#"{"id":1e}"#,
+    r#"{"id":1e+}"#,
+    r#"{"id":-}"#,
+    r#"{"id":+1}"#,
+    r#"{"id":1 2}"#,
+    r#"{"id":1"a"}"#,
+    r#"{"id":"a"1}"#,
+    r#"{"id":"a""b"}"#,
+    r#"{"id":truE}"#,
+    r#"{"id":"t","x":true1,"y":1}"#,
+    r#"{"id":"t","x":nul}"#,
+    r#"{"id":"t","x":false"}"#,
+    r#"{"id":"t",}"#,
+    r#"{"id":"t" "x":1}"#,
+    r#"{"id":"t","x"}"#,
+    r#"{"id":"t","x":}"#,
+    r#"{"id":"t",1:2}"#,
+    r#"{"id":"t","x":[1,]}"#,
+    r#"{"id":"t","x":[,1]}"#,
+    r#"{"id":"t","x":[1}}"#,
+    r#"{"id":"t","x":{"y":1]}"#,
+    r#"{"id":"t"]"#,
+    r#"{"id":"t"}}"#,
+    r#"{"id":"t"#,
+    r#"{"id":"t\\"#,
+    r#"{"id":"t\"#,
+    r#"{"id":"t\\""#,
+    r#"{"id":"t\""#,
+    r#"{:1}"#,
+    r#"{"id":{"a":[{},[],"]",{"b":"}"}]}}"#,
+    r#"{"id":null}"#,
+    "\"a\\\\b\"",
+    "\"  \"",
+    "-12.5E+3",
+    "null",
+    "tru",
+    "]",
+    ",",
+    ":",
+    "",
+];
+
+/// Source text in which `value` is one of several items.
+fn around(value: &str, blank: &str) -> [(Format, Vec<u8>); 4] {
+    let first = "{\"id\":100}";
+    [
+        (Format::Json, format!("{blank}[{first},{value}]").into_bytes()),
+        (
+            Format::Json,
+            format!("[{blank}{first} ,\n {value} , {{\"id\":101}}]").into_bytes(),
+        ),
+        (
+            Format::Ndjson,
+            format!("{first}{blank}\n{value}\n{{\"id\":101}}\n").into_bytes(),
+        ),
+        (Format::Ndjson, format!("{blank}{first}\n{value}").into_bytes()),
+    ]
+}
+
+#[test]
+fn every_way_of_reading_judges_as_the_scanner_does_wherever_a_value_stands() {
+    for value in VALUES {
+        for offset in (0..70).step_by(3) {
+            for (format, source) in around(value, &" ".repeat(offset)) {
+                check_ways(format, &source, "id");
+            }
+        }
+        for offset in [127, 128] {
+            for (format, source) in around(value, &" ".repeat(offset)) {
+                check_ways(format, &source, "a");
+            }
+        }
+        let deep = format!("{}{value}{}", "[".repeat(127), "]".repeat(127));
+        for (format, source) in around(&deep, "") {
+            check_ways(format, &source, "id");
+        }
+    }
+    for depth in [127, 128, 129, 300] {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"id\":", "}]")] {
+            let deep = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+            for (format, source) in around(&deep, "") {
+                check_ways(format, &source, "id");
+            }
+        }
+    }
+    for (text, id_field) in [
+        (r#"[{"a\"b":1}]"#, "a\"b"),
+        (r#"[{"a\\b":1}]"#, "a\\b"),
+        (r#"[{"a\nb":1}]"#, "a\\nb"),
+        (r#"[{"a\nb":1}]"#, "a\nb"),
+        (r#"[{"a":"b","c":1}]"#, "a\":\"b"),
+        (r#"[{"a longer name than eight":1}]"#, "a longer name than eight"),
+        (r#"[{"a longer name":1}]"#, "a longer name than eight"),
+        (r#"[{"a":1,"":2}]"#, "/"),
+        (r#"[{"a":{"b":3}},{"a":{"b":4}}]"#, "/a/b"),
+    ] {
+        check_ways(Format::Json, text.as_bytes(), id_field);
+    }
+}
+
+#[test]
+fn every_way_of_reading_judges_as_the_scanner_does_where_pieces_end() {
+    // Pieces are of 32 KiB, windows of 256 KiB.
+    for (number, value) in VALUES.iter().enumerate() {
+        for before in [0, 1, 7, 20, 40] {
+            let lengths = [32 << 10, 256 << 10];
+            // The window's end with a few only: there is much before it.
+            for length in &lengths[..if before == number % 50 { 2 } else { 1 }] {
+                let item = |id: usize| format!("{{\"id\": {id:07}.5, \"text\": \"\\n{}\"}}", "å".repeat(1_000));
+                let count = (length - before) / (item(0).len() + 1);
+                let mut lines: String = (0..count).map(|id| item(id) + "\n").collect();
+                let fill = length - before - lines.len();
+                lines.push_str(&" ".repeat(fill));
+                let array = lines.replace('\n', ",");
+                check_ways(Format::Ndjson, format!("{lines}{value}\n{{\"id\":1}}").as_bytes(), "id");
+                check_ways(Format::Json, format!("[{array}{value},{{\"id\":1}}]").as_bytes(), "id");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_way_of_reading_takes_in_items_of_any_length() {
+    for lengths in [
+        &[10, 33_000, 10, 140_000, 10, 300_000, 10][..],
+        &[600_000, 10],
+        &[10, 600_000],
+    ] {
+        let items: Vec<String> = lengths
+            .iter()
+            .enumerate()
+            .map(|(id, length)| format!("{{\"id\" : {id}, \"text\":[\"{}\" ]}}", "å,\\\" ".repeat(length / 6)))
+            .collect();
+        for blank in ["", " ", "\n\n"] {
+            let between = format!(",{blank}");
+            let source = format!("[{blank}{}{blank}]", items.join(&between));
+            check_ways(Format::Json, source.as_bytes(), "id");
+            let source = items.join("\n") + blank;
+            check_ways(Format::Ndjson, source.as_bytes(), "id");
+        }
+    }
+}
+
+#[test]
+fn the_first_fault_in_a_source_is_told() {
+    for way in Way::ALL {
+        let options = ParseOptions { way, ..options() };
+        for between in [1, 10_000] {
+            let lines: String = (2..between).map(|id| format!("{{\"id\":{id}}}\n")).collect();
+            let source = format!("{{\"id\":1}}\n{{\"id\":1}}\n{lines}nonsense\n");
+            check_refused(Format::Ndjson, &source, &options, "duplicate_id", 2, 1);
+            let array = format!("[{}]", source.trim_end().replace('\n', ",\n"));
+            check_refused(Format::Json, &array, &options, "duplicate_id", 2, 1);
+        }
+    }
+}
+
+/// Text with one thing that is wrong, perhaps.
+fn mutated(text: String, how: u8, at: prop::sample::Index, byte: u8) -> Vec<u8> {
+    let mut source = text.into_bytes();
+    let at = at.index(source.len().max(1));
+    match how {
+        _ if source.is_empty() => {}
+        0 => source[at] = byte,
+        1 => source.insert(at, byte),
+        2 => drop(source.remove(at)),
+        3 => source.truncate(at),
+        4 => source[at] ^= 1 << (byte % 8),
+        _ => {}
+    }
+    source
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn every_way_of_reading_has_the_scanners_outcome(
+        texts in prop::collection::vec(json_text(), 1..5),
+        offset in 0..130_usize,
+        how in 0..6_u8,
+        at: prop::sample::Index,
+        byte in prop::sample::select(b"{}[],:\"\\ \n\r\t0-.eEtuifn\x00\x01\x80\xc3\xff".to_vec()),
+        id_field in prop::sample::select(vec!["id", "", "a", "\u{e9}"]),
+        length in 1_usize..64,
+    ) {
+        let blank = " ".repeat(offset);
+        let array = mutated(format!("{blank}[{}]", texts.join(" , ")), how, at, byte);
+        let lines = mutated(blank + &texts.iter().map(|text| tokens(text)).collect::<Vec<_>>().join("\n"), how, at, byte);
+        for (format, source) in [(Format::Json, array), (Format::Ndjson, lines)] {
+            check_ways(format, &source, id_field);
+            let trickle = Trickle { rest: &source, length, interrupts: false };
+            prop_assert_eq!(
+                outcome(format, trickle, id_field, Way::default()),
+                outcome(format, &source[..], id_field, Way::Scanner)
+            );
+        }
+    }
 }
 
 proptest! {

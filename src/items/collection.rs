@@ -7,11 +7,12 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::ParseOptions;
-use super::error::Fault;
+use super::error::{Fault, ParseError};
 use super::id::IdField;
 use super::index::{HashKey, Index};
 use super::record::{Ascending, Far, Ids, Keys, Place, Record};
 use super::scan::{Token, decode};
+use super::structure::PADDING;
 use super::walk::first_scalar;
 use crate::body::Body;
 use crate::ledger::{Account, Credit, Entry, Ledger};
@@ -248,7 +249,11 @@ impl Builder {
     pub(super) fn new(options: &ParseOptions) -> Self {
         /// A guess may be wrong, and is not to claim memory that a small machine does not have.
         const RESERVE_MAX: u64 = 4 << 30;
-        let mut arena = Vec::with_capacity(options.size_hint.map_or(0, |hint| hint.min(RESERVE_MAX) as usize + 2));
+        let mut arena = Vec::with_capacity(
+            options
+                .size_hint
+                .map_or(0, |hint| hint.min(RESERVE_MAX) as usize + 2 + PADDING),
+        );
         arena.push(b'[');
         Self {
             arena,
@@ -433,6 +438,19 @@ impl Builder {
         // What is left is asked for again now and then: others take of it too.
         self.checked_length = 0;
         Ok(())
+    }
+
+    /// As [`Builder::index`], before the fault of a later item is told: of two faults the first in the source is.
+    pub(super) fn index_before(&mut self, error: ParseError, places: &mut impl Places) -> ParseError {
+        // Some faults end a push in the middle.
+        let is_whole = self.parts.index.len() + self.hashes.len() == self.parts.records.len();
+        match error {
+            ParseError::Data(error) if is_whole && self.has_ids() => match self.index(places) {
+                Ok(()) => error.into(),
+                Err(first) => first.into(),
+            },
+            error => error,
+        }
     }
 
     /// Reserves records for all items, by the length of the first ones. What is reserved and not used takes no memory,

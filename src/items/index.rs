@@ -126,6 +126,11 @@ fn buckets_for(count: usize) -> usize {
 }
 
 impl Index {
+    /// How many positions are in it.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
     /// Its memory, in bytes.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.buckets)

@@ -5,6 +5,7 @@ use std::io::Read;
 use super::collection::{Builder, Collection};
 use super::error::{DataError, Fault, Found, ParseError};
 use super::id::IdField;
+use super::pieces::Pieces;
 use super::pointer::encode;
 use super::scan::{ScanError, Scanned, decode, scan};
 use super::text::Text;
@@ -14,19 +15,19 @@ use super::{ParseOptions, Pointer};
 pub(super) fn parse(input: impl Read, options: &ParseOptions) -> Result<Collection, ParseError> {
     let mut document = Document::open(input, options)?;
     let start = document.start();
-    document.follow(options.pointer.as_ref().map_or(&[], Pointer::tokens))?;
-    let end = document.text.position(document.text.at).0;
-    document.ends(&start, end)?;
-    document.finish()
+    match document.read(&start, options) {
+        Ok(()) => document.finish(),
+        Err(error) => Err(document.first_of(error)),
+    }
 }
 
 /// Reads values that follow each other, each of which is an item.
 pub(super) fn parse_concatenated(input: impl Read, options: &ParseOptions) -> Result<Collection, ParseError> {
     let mut document = Document::open(input, options)?;
-    while document.skip_white_space()?.is_some() {
-        document.item(None)?;
+    match document.read_values() {
+        Ok(()) => document.finish(),
+        Err(error) => Err(document.first_of(error)),
     }
-    document.finish()
 }
 
 /// A document that is being read; `text.at` is where it is being read.
@@ -34,6 +35,7 @@ struct Document<'a, R> {
     text: Text<R>,
     builder: Builder,
     id_field: IdField,
+    pieces: Pieces,
     pointer: Option<&'a Pointer>,
     /// Whether items are the members of an object, and their names the ids.
     ids_from_keys: bool,
@@ -60,6 +62,7 @@ impl<'a, R: Read> Document<'a, R> {
             text,
             builder: Builder::new(options),
             id_field: IdField::of(options),
+            pieces: Pieces::new(options.way),
             pointer: options.pointer.as_ref(),
             ids_from_keys: options.ids_from_keys,
         };
@@ -67,6 +70,25 @@ impl<'a, R: Read> Document<'a, R> {
             Some(_) => Ok(document),
             None => Err(document.fail(Fault::Empty)),
         }
+    }
+
+    fn read(&mut self, start: &DataError, options: &ParseOptions) -> Parse<()> {
+        self.follow(options.pointer.as_ref().map_or(&[], Pointer::tokens))?;
+        let end = self.text.position(self.text.at).0;
+        self.ends(start, end)
+    }
+
+    /// Takes in values that follow each other.
+    fn read_values(&mut self) -> Parse<()> {
+        while self.skip_white_space()?.is_some() {
+            self.item(None)?;
+        }
+        Ok(())
+    }
+
+    /// An error, or one that stands before it.
+    fn first_of(&mut self, error: ParseError) -> ParseError {
+        self.builder.index_before(error, &mut self.text)
     }
 
     fn finish(mut self) -> Parse<Collection> {
@@ -101,7 +123,10 @@ impl<'a, R: Read> Document<'a, R> {
         match (self.next("a value")?, tokens) {
             (b'{', []) if self.ids_from_keys => self.members(|document, name| document.item(Some(name))),
             (first, []) if self.ids_from_keys => Err(self.fail(Fault::NotAMap(what_begins_with(first)))),
-            (b'[', []) => self.elements(|document| document.item(None)),
+            (b'[', []) => self.elements(|document| {
+                document.items()?;
+                document.item(None)
+            }),
             (b'{', [token, rest @ ..]) => self.follow_member(token, rest),
             (b'[', [token, rest @ ..]) => self.follow_element(token, rest),
             (first, _) if self.pointer.is_some() => Err(self.leads_to(what_begins_with(first))),
@@ -173,6 +198,19 @@ impl<'a, R: Read> Document<'a, R> {
             survey.maps.insert(0, String::new());
         }
         Ok(())
+    }
+
+    /// Takes in all items from here on but the last one that is at hand, by the structure of their text.
+    fn items(&mut self) -> Parse<()> {
+        while self
+            .pieces
+            .elements(&mut self.text, &self.id_field, &mut self.builder)?
+        {
+            if !self.text.is_whole() {
+                self.read_on()?;
+            }
+        }
+        self.next("a value").map(drop)
     }
 
     /// Takes in the value that begins here, with a key if it does not hold its id.

@@ -22,12 +22,15 @@ mod index;
 mod json;
 mod ndjson;
 mod note;
+mod pieces;
 mod pointer;
 mod record;
 mod scan;
 mod short;
+mod structure;
 mod tags;
 mod text;
+mod tokens;
 mod walk;
 
 use std::io::{self, Read};
@@ -40,6 +43,7 @@ pub use format::{Format, Told, UnknownFormat};
 pub use note::Note;
 pub use pointer::{Pointer, PointerError};
 pub use scan::DEPTH_MAX;
+pub use structure::Way;
 
 use self::grown::{Ends, WholeRecords};
 use crate::ledger::Ledger;
@@ -74,6 +78,8 @@ pub struct ParseOptions {
     pub size_hint: Option<u64>,
     /// Where memory for the items is taken note of.
     pub ledger: Ledger,
+    /// How JSON text is read.
+    pub way: Way,
 }
 
 impl Default for ParseOptions {
@@ -92,6 +98,7 @@ impl Default for ParseOptions {
             bytes_made_max: u64::MAX,
             size_hint: None,
             ledger: Ledger::default(),
+            way: Way::default(),
         }
     }
 }

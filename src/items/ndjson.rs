@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::collection::{Builder, Collection, Places};
 use super::error::{DataError, Fault, Found, ParseError};
 use super::id::IdField;
+use super::pieces::{Pieces, Taken};
 use super::scan::{ScanError, scan};
 use super::text::Text;
 use super::walk::Survey;
@@ -17,38 +18,13 @@ pub(super) fn parse(input: impl Read, told: Told, options: &ParseOptions) -> Res
     text.skip_byte_order_mark();
     let mut builder = Builder::new(options);
     let id_field = IdField::of(options);
-    let mut line = 0;
-    let mut count = 0_u64;
-    // The place of the only item, in case that it is none.
-    let mut first = None;
-    loop {
-        // Whole lines are parsed where they stand; the part of a line at the window's end waits for more.
-        while let Some(length) = line_length(&text) {
-            let start = text.at;
-            line += 1;
-            if parse_line(&text, start..start + length, line, &id_field, &mut builder)? {
-                count += 1;
-                if count == 1 {
-                    first = Some(text.error_at(start, Fault::Empty));
-                }
-            }
-            text.at = (start + length + 1).min(text.window().len());
-        }
-        builder.index(&mut Lines(&text))?;
-        if text.is_whole() {
-            break;
-        }
-        check_part(&text, &mut builder)?;
-        text.squeeze();
-        let kept = text.window().len() - text.at;
-        builder
-            .check_value(kept)
-            .map_err(|fault| text.error_at(text.at, fault))?;
-        text.read_on()?;
-    }
+    let first = match read_lines(&mut text, &id_field, &mut builder, options) {
+        Ok(first) => first,
+        Err(error) => return Err(builder.index_before(error, &mut Lines(&text))),
+    };
     match first {
         None => return Err(text.error_at(text.at, Fault::Empty).into()),
-        Some(place) if count == 1 => {
+        Some((place, 1)) => {
             if let Some(fault) = no_item(&mut builder, told) {
                 return Err(place.with(fault).into());
             }
@@ -56,6 +32,55 @@ pub(super) fn parse(input: impl Read, told: Told, options: &ParseOptions) -> Res
         Some(_) => {}
     }
     Ok(builder.finish())
+}
+
+/// Takes in all lines. Returns the place of the first item, in case that it is none, and how many items there are.
+fn read_lines<R: Read>(
+    text: &mut Text<R>,
+    id_field: &IdField,
+    builder: &mut Builder,
+    options: &ParseOptions,
+) -> Result<Option<(DataError, u64)>, ParseError> {
+    let mut pieces = Pieces::new(options.way);
+    let mut line = 0;
+    let mut count = 0_u64;
+    let mut first = None;
+    loop {
+        // Whole lines are parsed where they stand; the part of a line at the window's end waits for more.
+        loop {
+            let Taken { lines, items, start } = pieces.lines(text, line, id_field, builder)?;
+            line += lines;
+            if count == 0 && items > 0 {
+                first = Some(text.error_at(start, Fault::Empty));
+            }
+            count += items;
+            if lines > 0 {
+                continue;
+            }
+            let Some(length) = line_length(text) else { break };
+            let start = text.at;
+            line += 1;
+            if parse_line(text, start..start + length, line, id_field, builder)? {
+                count += 1;
+                if count == 1 {
+                    first = Some(text.error_at(start, Fault::Empty));
+                }
+            }
+            text.at = (start + length + 1).min(text.window().len());
+        }
+        builder.index(&mut Lines(text))?;
+        if text.is_whole() {
+            break;
+        }
+        check_part(text, builder)?;
+        text.squeeze();
+        let kept = text.window().len() - text.at;
+        builder
+            .check_value(kept)
+            .map_err(|fault| text.error_at(text.at, fault))?;
+        text.read_on()?;
+    }
+    Ok(first.map(|place| (place, count)))
 }
 
 /// Why the only value of a source is hardly meant to be its only item.

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read};
 use super::charset::Malformed;
 use super::collection::Places;
 use super::error::{DataError, Fault, ParseError};
+use super::structure::PADDING;
 
 /// How much is read at a time, in bytes.
 const CHUNK: usize = 256 << 10;
@@ -16,6 +17,7 @@ const HISTORY: usize = 512;
 #[derive(Debug)]
 pub(super) struct Text<R> {
     reader: R,
+    /// Of what has been read, and padding behind it.
     buffer: Vec<u8>,
     filled: usize,
     is_whole: bool,
@@ -46,7 +48,7 @@ impl<R: Read> Text<R> {
     pub(super) fn new(reader: R) -> Self {
         Self {
             reader,
-            buffer: vec![0; CHUNK],
+            buffer: vec![0; CHUNK + PADDING],
             filled: 0,
             is_whole: false,
             at: 0,
@@ -61,6 +63,18 @@ impl<R: Read> Text<R> {
     /// What is at hand, history included.
     pub(super) fn window(&self) -> &[u8] {
         &self.buffer[..self.filled]
+    }
+
+    /// Makes padding of what is behind the window: a line end, and zeros.
+    pub(super) fn pad(&mut self) {
+        let padding = &mut self.buffer[self.filled..self.filled + PADDING];
+        padding.fill(0);
+        padding[0] = b'\n';
+    }
+
+    /// The window and its padding.
+    pub(super) fn padded(&self) -> &[u8] {
+        &self.buffer[..self.filled + PADDING]
     }
 
     /// Whether nothing comes after the window.
@@ -78,12 +92,13 @@ impl<R: Read> Text<R> {
     /// As much is read as is kept, at least: a value that spans many chunks is scanned again a few times only.
     pub(super) fn read_on(&mut self) -> Result<(), ParseError> {
         self.forget(self.at.saturating_sub(HISTORY));
-        let wanted = self.filled + self.filled.max(CHUNK / 2);
+        let wanted = self.filled + self.filled.max(CHUNK / 2) + PADDING;
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
         }
-        while !self.is_whole && self.filled < self.buffer.len() {
-            match self.reader.read(&mut self.buffer[self.filled..]) {
+        let room = self.buffer.len() - PADDING;
+        while !self.is_whole && self.filled < room {
+            match self.reader.read(&mut self.buffer[self.filled..room]) {
                 Ok(0) => self.is_whole = true,
                 Ok(length) => self.filled += length,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
