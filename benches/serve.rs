@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use janus::http::answer::answer;
-use janus::http::request::{Method, RequestHead};
+use janus::http::message::request::{Method, RequestHead};
 use janus::items::{Collection, Format, ParseOptions, parse};
 use janus::snapshot::{Coding, Settings, compile, encode};
 

@@ -5,27 +5,27 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use actix_rt::task::JoinHandle;
-use actix_server::ServerHandle;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::config::{Config, CorsOrigins};
 use crate::descriptors::make_room_for;
 use crate::exit;
 use crate::hardware::{Sampler, SamplerError};
-use crate::http::access_log::AccessLog;
-use crate::http::admin::Admin;
+use crate::http::answer::cors::Cors;
 use crate::http::answer::{Scope, Site};
-use crate::http::authorizer::Authorizer;
-use crate::http::cors::Cors;
-use crate::http::proxies::TrustedProxies;
-use crate::http::record::HttpMetrics;
-use crate::http::server::{Listener, Serving, bind, start};
-use crate::http::token::TokenFile;
+use crate::http::app::Application;
+use crate::http::app::admin::Admin;
+use crate::http::app::authorizer::Authorizer;
+use crate::http::app::token::TokenFile;
+use crate::http::call::Calls;
+use crate::http::message::proxies::TrustedProxies;
+use crate::http::serve::access_log::AccessLog;
+use crate::http::serve::listen::{Listener, Server, bind};
+use crate::http::serve::record::HttpMetrics;
+use crate::http::serve::worker::Shared;
 use crate::items::{ParseOptions, Way};
 use crate::ledger::Ledger;
 use crate::lifecycle::{Lifecycle, Phase};
@@ -145,7 +145,7 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     let loading = loading(config);
     let ledger = loading.parse.ledger.clone();
     let publisher = Publisher::with_ledger(Snapshot::pending(&loading.compile), ledger);
-    let (events, mut happened) = unbounded_channel();
+    let (events, happened) = mpsc::channel();
     let (triggers, triggered) = mpsc::channel();
     handle_signals(events.clone(), triggers.clone()).map_err(Failure::Start)?;
     let registry = registry(config);
@@ -160,100 +160,99 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     });
     spawn_reloader(reloader, config, sampler, events, triggers, triggered);
 
-    let serving = Serving {
-        shutdown_timeout: config.shutdown_timeout,
-        publisher,
-        lifecycle: Arc::clone(&lifecycle),
-        metrics: Arc::new(HttpMetrics::new(registry)),
-        access_log: config.access_log.then(|| {
-            let log = AccessLog::new(proxies.clone(), logging::flush_access_log);
-            Arc::new(log.excluding(config.access_log_exclude.clone()))
-        }),
-        has_lane: config.lane,
-        min_send_rate: config.min_send_rate,
-        connections_max: make_room_for(config.max_connections),
-        admin,
-    };
+    if !config.lane {
+        tracing::warn!("--no-lane changes nothing any more, and will be refused by the next release");
+    }
+    let metrics = Arc::new(HttpMetrics::new(Arc::clone(&registry)));
+    let access_log = config.access_log.then(|| {
+        let log = AccessLog::new(proxies.clone(), logging::flush_access_log);
+        Arc::new(log.excluding(config.access_log_exclude.clone()))
+    });
     let urls = Urls::of(&listeners, &config.base_path);
-    actix_rt::System::new().block_on(async {
-        let servers = Servers::start(listeners, config.workers, &serving).map_err(Failure::Start)?;
-        let interrupted = match attend(&mut happened, &urls).await {
-            Ok(interrupted) => interrupted,
-            Err(error) => {
-                servers.stop(false).await;
-                return Err(Failure::Load(error));
-            }
+    let connections_max = make_room_for(config.max_connections);
+    // The first listener has as many loops as are asked for; probes and metrics need but one.
+    let loops = std::iter::once(config.workers).chain(std::iter::repeat(1));
+    let start = |(bound, loops): (Bound, usize)| {
+        let (calls, called) = Calls::queue();
+        let application = Application {
+            site: Arc::clone(&bound.site),
+            publisher: publisher.clone(),
+            lifecycle: Arc::clone(&lifecycle),
+            registry: Arc::clone(&registry),
+            admin: admin.clone(),
         };
-        exit_at_once_on_interrupt(happened);
-        lifecycle.advance(Phase::Draining);
-        if interrupted {
-            tracing::info!("stopping; interrupt again to end at once");
-        } else {
-            tracing::info!(drain_delay = ?config.drain_delay, "draining");
-            actix_rt::time::sleep(config.drain_delay).await;
+        application.start(bound.name, called)?;
+        Ok(Listener {
+            name: bound.name,
+            socket: bound.socket,
+            shared: Shared {
+                site: bound.site,
+                publisher: publisher.clone(),
+                lifecycle: Arc::clone(&lifecycle),
+                metrics: Arc::clone(&metrics),
+                access_log: access_log.clone(),
+                calls,
+                min_send_rate: config.min_send_rate,
+            },
+            loops,
+            connections_max,
+        })
+    };
+    let listeners = listeners.into_iter().zip(loops).map(start);
+    let listeners = listeners.collect::<std::io::Result<_>>().map_err(Failure::Start)?;
+    let server = Server::start(listeners, &lifecycle).map_err(Failure::Start)?;
+    let interrupted = match attend(&happened, &urls) {
+        Ok(interrupted) => interrupted,
+        Err(error) => {
+            server.stop(Duration::ZERO);
+            return Err(Failure::Load(error));
         }
-        lifecycle.advance(Phase::Stopping);
-        servers.stop(true).await;
-        tracing::info!("stopped");
-        Ok(())
-    })
-}
-
-/// The servers of all listeners.
-struct Servers(Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>);
-
-impl Servers {
-    /// The first listener has as many workers as are asked for; probes and metrics need but one.
-    fn start(listeners: Vec<Listener>, workers: usize, serving: &Serving) -> std::io::Result<Self> {
-        let workers = std::iter::once(workers).chain(std::iter::repeat(1));
-        let run = |(listener, workers)| {
-            let server = start(listener, workers, serving)?;
-            Ok((server.handle(), actix_rt::spawn(server)))
-        };
-        listeners
-            .into_iter()
-            .zip(workers)
-            .map(run)
-            .collect::<Result<_, _>>()
-            .map(Self)
+    };
+    lifecycle.advance(Phase::Draining);
+    if interrupted {
+        tracing::info!("stopping; interrupt again to end at once");
+    } else {
+        tracing::info!(drain_delay = ?config.drain_delay, "draining");
+        wait(&happened, config.drain_delay);
     }
-
-    /// Stops all of them at the same time, and waits for their connections if that is to be graceful.
-    async fn stop(self, graceful: bool) {
-        let stopping: Vec<_> = self.0.iter().map(|(handle, _)| handle.stop(graceful)).collect();
-        for stopped in stopping {
-            stopped.await;
-        }
-        for (_, server) in self.0 {
-            if let Ok(Err(error)) = server.await {
-                tracing::warn!(%error, "the workers ended with an error");
-            }
-        }
-    }
+    exit_at_once_on_interrupt(happened).map_err(Failure::Start)?;
+    server.stop(config.shutdown_timeout);
+    tracing::info!("stopped");
+    Ok(())
 }
 
 /// Waits for the end; says when the data is there. True if it was an interrupt.
-async fn attend(happened: &mut UnboundedReceiver<Event>, urls: &Urls) -> Result<bool, LoadError> {
+fn attend(happened: &mpsc::Receiver<Event>, urls: &Urls) -> Result<bool, LoadError> {
     loop {
-        match happened.recv().await {
-            Some(Event::FirstLoad(Ok(()))) => urls.announce(),
-            Some(Event::FirstLoad(Err(error))) => return Err(error),
-            Some(Event::Interrupt) => return Ok(true),
+        match happened.recv() {
+            Ok(Event::FirstLoad(Ok(()))) => urls.announce(),
+            Ok(Event::FirstLoad(Err(error))) => return Err(error),
+            Ok(Event::Interrupt) => return Ok(true),
             // The signal thread holds a sender as long as the process lives.
-            Some(Event::Terminate) | None => return Ok(false),
+            Ok(Event::Terminate) | Err(_) => return Ok(false),
+        }
+    }
+}
+
+/// Waits so long, unless an interrupt ends everything.
+fn wait(happened: &mpsc::Receiver<Event>, delay: Duration) {
+    let until = Instant::now() + delay;
+    while let Ok(event) = happened.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        if matches!(event, Event::Interrupt) {
+            std::process::exit(i32::from(exit::INTERRUPTED));
         }
     }
 }
 
 /// From now on an interrupt does not wait for anything.
-fn exit_at_once_on_interrupt(mut happened: UnboundedReceiver<Event>) {
-    actix_rt::spawn(async move {
-        while let Some(event) = happened.recv().await {
-            if matches!(event, Event::Interrupt) {
-                std::process::exit(i32::from(exit::INTERRUPTED));
-            }
+fn exit_at_once_on_interrupt(happened: mpsc::Receiver<Event>) -> std::io::Result<()> {
+    let run = move || {
+        if happened.iter().any(|event| matches!(event, Event::Interrupt)) {
+            std::process::exit(i32::from(exit::INTERRUPTED));
         }
-    });
+    };
+    thread::Builder::new().name("janus-interrupt".to_owned()).spawn(run)?;
+    Ok(())
 }
 
 /// The registry of all series, for Janus and for libraries that use the `metrics` facade.
@@ -268,7 +267,15 @@ fn registry(config: &Config) -> Arc<Registry> {
     registry
 }
 
-fn listen(config: &Config) -> Result<Vec<Listener>, Failure> {
+/// A bound socket and what is served on it.
+struct Bound {
+    /// For logs: `main` or `admin`.
+    name: &'static str,
+    socket: std::net::TcpListener,
+    site: Arc<Site>,
+}
+
+fn listen(config: &Config) -> Result<Vec<Bound>, Failure> {
     let cors = match &config.cors_origin {
         CorsOrigins::None => None,
         CorsOrigins::Any => Some(Cors::any(&config.cors_headers)),
@@ -283,7 +290,7 @@ fn listen(config: &Config) -> Result<Vec<Listener>, Failure> {
             address,
             error,
         })?;
-        Ok::<_, Failure>(Listener {
+        Ok::<_, Failure>(Bound {
             name,
             socket,
             site: Arc::new(Site {
@@ -322,7 +329,7 @@ struct Urls {
 }
 
 impl Urls {
-    fn of(listeners: &[Listener], base_path: &str) -> Self {
+    fn of(listeners: &[Bound], base_path: &str) -> Self {
         let address = |name| {
             listeners
                 .iter()
@@ -371,7 +378,7 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
     reachable
 }
 
-fn handle_signals(events: UnboundedSender<Event>, triggers: mpsc::Sender<Trigger>) -> std::io::Result<()> {
+fn handle_signals(events: mpsc::Sender<Event>, triggers: mpsc::Sender<Trigger>) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     let handle = move || {
         for signal in signals.forever() {
@@ -407,7 +414,7 @@ fn spawn_reloader(
     mut reloader: Reloader,
     config: &Config,
     sampler: Sampler,
-    events: UnboundedSender<Event>,
+    events: mpsc::Sender<Event>,
     triggers: mpsc::Sender<Trigger>,
     triggered: mpsc::Receiver<Trigger>,
 ) {

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use crate::http::proxies::TrustedProxies;
+use crate::http::message::proxies::TrustedProxies;
 
 /// Connecting, asking and answering may take this long each.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -16,6 +16,7 @@ pub mod body;
 pub mod budget;
 pub mod check;
 pub mod cli;
+pub mod coding;
 pub mod config;
 pub mod descriptors;
 pub mod exit;

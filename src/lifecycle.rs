@@ -2,9 +2,10 @@
 //!
 //! Signals drive it (see [`crate::app`]); readiness and every connection look at it. It never goes back.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use tokio::sync::Notify;
+use parking_lot::Mutex;
 
 /// Where in its life the server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,11 +19,21 @@ pub enum Phase {
     Stopping = 2,
 }
 
+type Told = Box<dyn Fn() + Send + Sync>;
+
 /// The phase, shared by everything that depends on it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Lifecycle {
     phase: AtomicU8,
-    advanced: Notify,
+    told: Mutex<Vec<Told>>,
+}
+
+impl fmt::Debug for Lifecycle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lifecycle")
+            .field("phase", &self.phase())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Lifecycle {
@@ -41,28 +52,17 @@ impl Lifecycle {
         self.phase() >= Phase::Draining
     }
 
+    /// Has `tell` called whenever the server's life goes on, by the thread that has it go on.
+    pub fn on_advance(&self, tell: impl Fn() + Send + Sync + 'static) {
+        self.told.lock().push(Box::new(tell));
+    }
+
     /// Moves on to `phase`; an earlier one changes nothing.
     pub fn advance(&self, phase: Phase) {
-        // Relaxed: as in `phase`; `Notify` orders the store before the wake-up by itself.
+        // Relaxed: as in `phase`; whoever is told is so by a lock, which orders the store before that.
         self.phase.fetch_max(phase as u8, Ordering::Relaxed);
-        self.advanced.notify_waiters();
-    }
-
-    /// Ends when the server is stopping.
-    pub async fn stopping(&self) {
-        self.reached(Phase::Stopping).await;
-    }
-
-    /// Ends when the server has come to `phase`.
-    pub async fn reached(&self, phase: Phase) {
-        loop {
-            let mut advanced = std::pin::pin!(self.advanced.notified());
-            // Registered before the phase is looked at, so that a wake-up in between is not missed.
-            advanced.as_mut().enable();
-            if self.phase() >= phase {
-                return;
-            }
-            advanced.await;
+        for tell in &*self.told.lock() {
+            tell();
         }
     }
 }
@@ -70,6 +70,8 @@ impl Lifecycle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use std::sync::Arc;
 
     #[test]
     fn life_goes_one_way() {
@@ -83,22 +85,13 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_before_or_after_is_woken() {
-        actix_rt::System::new().block_on(async {
-            let life = std::sync::Arc::new(Lifecycle::default());
-            let early = actix_rt::spawn({
-                let life = std::sync::Arc::clone(&life);
-                async move { life.stopping().await }
-            });
-            actix_rt::task::yield_now().await;
-            life.advance(Phase::Draining);
-            life.reached(Phase::Draining).await;
-            actix_rt::task::yield_now().await;
-            assert!(!early.is_finished());
-            life.advance(Phase::Stopping);
-            early.await.unwrap();
-            life.stopping().await;
-            life.reached(Phase::Draining).await;
-        });
+    fn whoever_asks_for_it_is_told() {
+        let life = Arc::new(Lifecycle::default());
+        let seen: Arc<Mutex<Vec<Phase>>> = Arc::default();
+        let (of, into) = (Arc::downgrade(&life), Arc::clone(&seen));
+        life.on_advance(move || into.lock().push(of.upgrade().expect("it lives").phase()));
+        life.advance(Phase::Draining);
+        life.advance(Phase::Stopping);
+        assert_eq!(*seen.lock(), [Phase::Draining, Phase::Stopping]);
     }
 }

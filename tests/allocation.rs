@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::hint::black_box;
 
 use janus::http::answer::answer;
-use janus::http::request::{Method, RequestHead};
+use janus::http::message::request::{Method, RequestHead};
 use janus::items::{Format, ParseOptions, parse};
 use janus::snapshot::{Coding, Settings, Snapshot, compile};
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// A module and the modules of the crate that it may name; `app` and what it is made of may name all.
 const RULES: &[(&str, &[&str])] = &[
     ("allocator", &[]),
+    ("coding", &[]),
     ("ledger", &[]),
     ("body", &["ledger"]),
     ("items", &["body", "ledger"]),
@@ -15,11 +16,24 @@ const RULES: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("source", &[]),
     ("lifecycle", &[]),
-    ("snapshot", &["body", "items", "ledger"]),
+    ("snapshot", &["body", "coding", "items", "ledger"]),
     ("hardware", &["metrics"]),
+];
+
+/// A part of `http`, the modules of the crate that it may name, and the parts of `http`.
+const HTTP: &[(&str, &[&str], &[&str])] = &[
+    ("message", &["coding"], &[]),
+    ("answer", &["body", "snapshot"], &["message"]),
+    ("call", &["snapshot"], &[]),
     (
-        "http",
-        &["body", "ledger", "snapshot", "metrics", "lifecycle", "reload"],
+        "serve",
+        &["body", "exit", "ledger", "lifecycle", "metrics", "snapshot"],
+        &["message", "answer", "call"],
+    ),
+    (
+        "app",
+        &["body", "lifecycle", "metrics", "reload", "snapshot"],
+        &["message", "answer", "call"],
     ),
 ];
 
@@ -30,23 +44,14 @@ const PURE: &[&str] = &[
     "items",
     "snapshot",
     "metrics",
-    "http/framing.rs",
-    "http/h2/frames.rs",
-    "http/h2/request.rs",
-    "http/host.rs",
-    "http/request.rs",
-    "http/route.rs",
-    "http/negotiate.rs",
-    "http/range.rs",
-    "http/proxies.rs",
-    "http/proxy_header.rs",
-    "http/answer.rs",
-    "http/reply.rs",
-    "http/problem.rs",
-    "http/cors.rs",
-    "http/pressure.rs",
-    "http/send_rate.rs",
-    "http/slice.rs",
+    "coding.rs",
+    "http/message",
+    "http/answer",
+    "http/serve/h2/frames.rs",
+    "http/serve/h2/request.rs",
+    "http/serve/pressure.rs",
+    "http/serve/send_rate.rs",
+    "http/serve/slice.rs",
 ];
 
 /// The one place of the pure modules that reads a file system, procfs, and nothing else.
@@ -74,28 +79,45 @@ fn code(file: &Path) -> String {
         .join("\n")
 }
 
+/// The names that follow `prefix` in a file's code, each with its line.
+fn names<'a>(code: &'a str, prefix: &'a str) -> impl Iterator<Item = (usize, String, &'a str)> {
+    code.lines().enumerate().flat_map(move |(number, line)| {
+        let imports = line.split(prefix).skip(1);
+        imports.map(move |import| {
+            let is_in_name = |c: &char| c.is_alphanumeric() || *c == '_';
+            (number + 1, import.chars().take_while(is_in_name).collect(), line)
+        })
+    })
+}
+
+/// Checks that a module names only what it may behind `prefix`.
+fn check(root: &Path, prefix: &str, allowed: &BTreeSet<&str>) {
+    let root = if root.is_dir() {
+        root.to_owned()
+    } else {
+        root.with_extension("rs")
+    };
+    for file in sources(&root) {
+        for (number, name, line) in names(&code(&file), prefix) {
+            assert!(
+                allowed.contains(name.as_str()),
+                "{}:{number}: it may name {allowed:?}, and names {name}: {line}",
+                file.display(),
+            );
+        }
+    }
+}
+
 #[test]
 fn modules_import_only_what_they_may() {
     for (module, allowed) in RULES {
-        let allowed: BTreeSet<&str> = allowed.iter().copied().chain([*module]).collect();
-        let root = Path::new("src").join(module);
-        let root = if root.is_dir() { root } else { root.with_extension("rs") };
-        for file in sources(&root) {
-            for (number, line) in code(&file).lines().enumerate() {
-                for import in line.split("crate::").skip(1) {
-                    let name: String = import
-                        .chars()
-                        .take_while(|c| c.is_alphanumeric() || *c == '_')
-                        .collect();
-                    assert!(
-                        allowed.contains(name.as_str()),
-                        "{}:{}: {module} may name {allowed:?}, and names {name}: {line}",
-                        file.display(),
-                        number + 1
-                    );
-                }
-            }
-        }
+        let allowed = allowed.iter().copied().chain([*module]).collect();
+        check(&Path::new("src").join(module), "crate::", &allowed);
+    }
+    for (part, allowed, parts) in HTTP {
+        let root = Path::new("src/http").join(part);
+        check(&root, "crate::", &allowed.iter().copied().chain(["http"]).collect());
+        check(&root, "crate::http::", &parts.iter().copied().chain([*part]).collect());
     }
 }
 

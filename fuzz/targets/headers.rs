@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use janus::http::answer::answer;
-use janus::http::request::{Method, RequestHead};
+use janus::http::message::request::{Method, RequestHead};
 use janus::items::{Format, ParseOptions, parse};
 use janus::snapshot::{Coding, Settings, Snapshot, compile};
 use libfuzzer_sys::fuzz_target;

@@ -4,24 +4,23 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io;
-use std::pin::Pin;
+use std::io::{self, IoSlice};
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
-use std::task::{Context, Poll};
 
 use janus::http::answer::Site;
-use janus::http::h2::frames::PREFACE;
-use janus::http::h2::serve;
-use janus::http::record::HttpMetrics;
-use janus::http::transport::Transport;
-use janus::http::worker::{Shared, Worker};
+use janus::http::call::Calls;
+use janus::http::serve::EventLoop;
+use janus::http::serve::h2::frames::PREFACE;
+use janus::http::serve::mailbox::{Mail, Mailbox};
+use janus::http::serve::record::HttpMetrics;
+use janus::http::serve::socket::Socket;
+use janus::http::serve::worker::Shared;
 use janus::items::{Format, ParseOptions, parse};
 use janus::lifecycle::Lifecycle;
 use janus::metrics::Registry;
 use janus::snapshot::{Coding, Publisher, Settings, Snapshot, compile};
 use libfuzzer_sys::fuzz_target;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| {
     let lines: String =
@@ -33,40 +32,59 @@ static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| {
 
 static METRICS: LazyLock<Arc<HttpMetrics>> = LazyLock::new(|| Arc::new(HttpMetrics::new(Arc::new(Registry::new()))));
 
-/// A client that has said all of `unread`, in pieces, and takes what it is sent, in pieces too.
+/// A client that has said all of `unread`, in pieces, and takes all that it is sent, in pieces too.
 struct Memory {
     unread: Vec<u8>,
     piece_length: usize,
     written: Rc<RefCell<Vec<u8>>>,
 }
 
-impl AsyncRead for Memory {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let length = self.piece_length.min(self.unread.len()).min(buffer.remaining());
+impl Socket for Memory {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.piece_length.min(self.unread.len()).min(buffer.len());
         let rest = self.unread.split_off(length);
-        buffer.put_slice(&self.unread);
+        buffer[..length].copy_from_slice(&self.unread);
         self.unread = rest;
-        Poll::Ready(Ok(()))
+        Ok(length)
     }
-}
 
-impl AsyncWrite for Memory {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let length = (self.piece_length * 7).min(bytes.len());
         self.written.borrow_mut().extend_from_slice(&bytes[..length]);
-        Poll::Ready(Ok(length))
+        Ok(length)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let first = slices.iter().find(|slice| !slice.is_empty());
+        first.map_or(Ok(0), |slice| self.write(slice))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
+    fn shut(&mut self) {}
 }
 
-impl Transport for Memory {}
+/// What is sent on a connection, until it is closed. Nobody answers for the application, which is said too.
+fn serve(bytes: Vec<u8>, piece_length: usize) -> Vec<u8> {
+    let shared = Shared {
+        site: Arc::new(Site::default()),
+        publisher: Publisher::new(SNAPSHOT.clone()),
+        lifecycle: Arc::new(Lifecycle::default()),
+        metrics: Arc::clone(&METRICS),
+        access_log: None,
+        calls: Calls::queue().0,
+        min_send_rate: 1024,
+    };
+    let mailbox = Mailbox::new(|| ());
+    let mut event_loop = EventLoop::new(shared, Arc::clone(&mailbox));
+    mailbox.push(Mail::Tick { now_seconds: 1, date: *b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n" });
+    event_loop.reads_mail();
+    let written = Rc::default();
+    let key = event_loop.open(Memory { unread: bytes, piece_length, written: Rc::clone(&written) });
+    while event_loop.has(key) {
+        event_loop.is_told(key, true);
+        event_loop.round();
+    }
+    written.take()
+}
 
 /// Takes the server's frames apart.
 fn check(mut bytes: &[u8]) {
@@ -105,27 +123,7 @@ fn check(mut bytes: &[u8]) {
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&piece_length, bytes)) = bytes.split_first() else { return };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    tokio::task::LocalSet::new().block_on(&runtime, async {
-        let worker = Worker::start(Shared {
-            site: Arc::new(Site::default()),
-            publisher: Publisher::new(SNAPSHOT.clone()),
-            lifecycle: Arc::new(Lifecycle::default()),
-            metrics: Arc::clone(&METRICS),
-            access_log: None,
-            admin: None,
-            has_lane: true,
-            min_send_rate: 1024,
-        });
-        let written = Rc::default();
-        let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-        let stream = Memory {
-            unread: [PREFACE.as_slice(), &settings, bytes].concat(),
-            piece_length: usize::from(piece_length) + 1,
-            written: Rc::clone(&written),
-        };
-        let timer = worker.timers.timer();
-        serve(stream, Vec::new(), timer, None, worker).await;
-        check(&written.borrow());
-    });
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let all = [PREFACE.as_slice(), &settings, bytes].concat();
+    check(&serve(all, usize::from(piece_length) + 1));
 });

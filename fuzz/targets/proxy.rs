@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use janus::http::proxy_header::{LENGTH_MAX, Reading, read};
+use janus::http::message::proxy_header::{LENGTH_MAX, Reading, read};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -17,7 +17,7 @@ pub use resolve::{ConfigError, Sources, resolve};
 pub use settings::{SETTINGS, Setting, markdown};
 
 use crate::hardware::HardwareConfig;
-use crate::http::proxies::TrustedProxies;
+use crate::http::message::proxies::TrustedProxies;
 use crate::items::{Charset, Delimiter, Format, Pointer};
 use crate::reload::Guards;
 use crate::snapshot::Coding;
@@ -96,7 +96,7 @@ pub struct Config {
     pub log_level: LogLevel,
     /// How it is logged.
     pub log_format: LogFormat,
-    /// Whether plain requests are answered in the lane.
+    /// Whether `--no-lane` was not given, which has no effect any more.
     pub lane: bool,
 }
 

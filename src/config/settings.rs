@@ -164,7 +164,7 @@ pub const SETTINGS: &[Setting] = &[
     switch(
         "Network",
         "no-lane",
-        "Serve everything by the general HTTP stack: slower, and otherwise the same",
+        "Accepted for one more release, and without effect: one loop serves every connection",
     ),
     switch(
         "Network",

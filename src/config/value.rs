@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::{CorsOrigins, LogFormat, LogLevel};
 use crate::hardware::{DeviceLabel, Mode};
-use crate::http::route::Route;
+use crate::http::answer::route::Route;
 use crate::items::Pointer;
 use crate::reload::Share;
 use crate::snapshot::Coding;

@@ -7,9 +7,10 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::encode::{Coding, encode, encode_within};
+use super::encode::{encode, encode_within};
 use super::representation::{Fields, ItemTemplate, Representation, Resource};
 use crate::body::Body;
+use crate::coding::Coding;
 use crate::items::Collection;
 use crate::ledger::{Account, Credit, Entry};
 

@@ -1,7 +1,8 @@
 //! Header blocks: the status line and the header lines of an answer, as they go over the wire.
 //!
-//! A block ends after its last header line: the `Date` line and the empty line that closes the header section are put
-//! in when the answer is sent. It is made when data or settings change, never for a request.
+//! A block ends after its last header line. Behind it stand the `Date` line, whose date is put in when the answer is sent, and the
+//! empty line that closes the header section: so an answer's head, with a small body behind it, is one copy. It is made when
+//! data or settings change, never for a request.
 
 use bytes::Bytes;
 
@@ -9,8 +10,14 @@ use bytes::Bytes;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     status: u16,
-    block: Bytes,
+    /// The block's length in bytes.
+    block_length: u32,
+    /// The block, a `Date` line, an empty line, and what was built behind them.
+    wire: Bytes,
 }
+
+/// The `Date` line of no moment, and the empty line (RFC 9110, section 6.6.1).
+const DATE_AND_END: &[u8] = b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n";
 
 impl Head {
     /// Begins a block with the status line of `status`.
@@ -30,8 +37,18 @@ impl Head {
     }
 
     /// The block's bytes.
-    pub fn block(&self) -> &Bytes {
-        &self.block
+    pub fn block(&self) -> &[u8] {
+        &self.wire[..self.block_length as usize]
+    }
+
+    /// The block, a `Date` line, the empty line, and the body that was built behind them, if one was. The date is to be put in.
+    pub fn wire(&self) -> &Bytes {
+        &self.wire
+    }
+
+    /// The length of that without a body, in bytes.
+    pub fn wire_head_length(&self) -> usize {
+        self.block_length as usize + DATE_AND_END.len()
     }
 }
 
@@ -63,10 +80,21 @@ impl HeadBuilder {
 
     /// Closes the block.
     pub fn build(self) -> Head {
-        // Copied once so that the block holds no spare capacity: there may be thousands of them.
+        self.build_with(b"")
+    }
+
+    /// Closes the block, with a body behind it.
+    pub fn build_with(self, body: &[u8]) -> Head {
+        let mut wire = self.block;
+        let block_length = wire.len() as u32;
+        // No spare capacity: there may be thousands of them.
+        wire.reserve_exact(DATE_AND_END.len() + body.len());
+        wire.extend_from_slice(DATE_AND_END);
+        wire.extend_from_slice(body);
         Head {
             status: self.status,
-            block: Bytes::from(self.block.into_boxed_slice()),
+            block_length,
+            wire: Bytes::from(wire.into_boxed_slice()),
         }
     }
 
@@ -77,9 +105,31 @@ impl HeadBuilder {
 }
 
 /// The status codes that Janus sends.
-pub const STATUSES: [u16; 20] = [
-    200, 204, 206, 304, 308, 400, 401, 404, 405, 406, 408, 412, 414, 416, 422, 429, 431, 501, 503, 505,
+pub const STATUSES: [u16; 21] = [
+    200, 204, 206, 304, 308, 400, 401, 404, 405, 406, 408, 412, 414, 416, 422, 429, 431, 500, 501, 503, 505,
 ];
+
+/// The place of a status code in [`STATUSES`].
+///
+/// # Panics
+///
+/// If Janus never sends that status.
+#[inline]
+pub fn place_of(status: u16) -> usize {
+    const UNKNOWN: u8 = u8::MAX;
+    const PLACES: [u8; 600] = {
+        let mut places = [UNKNOWN; 600];
+        let mut place = 0;
+        while place < STATUSES.len() {
+            places[STATUSES[place] as usize] = place as u8;
+            place += 1;
+        }
+        places
+    };
+    let place = PLACES[usize::from(status)];
+    assert!(place != UNKNOWN, "Janus never answers with this status");
+    usize::from(place)
+}
 
 /// The reason phrase of a status code that Janus sends (RFC 9110, section 15).
 ///
@@ -105,6 +155,7 @@ pub fn reason(status: u16) -> &'static str {
         422 => "Unprocessable Content",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
         501 => "Not Implemented",
         503 => "Service Unavailable",
         505 => "HTTP Version Not Supported",
@@ -124,7 +175,7 @@ mod tests {
             .build();
         assert_eq!(head.status(), 200);
         assert_eq!(
-            &head.block()[..],
+            head.block(),
             b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\netag: \"a\"\r\n"
         );
     }

@@ -2,9 +2,12 @@
 
 use bytes::Bytes;
 
-use super::encode::Coding;
 use super::head::Head;
 use crate::body::Body;
+use crate::coding::Coding;
+
+/// Below this length, in bytes, a body is sent with its head from one piece of memory, where it stands once more.
+const BODY_BUILT_IN_MAX: usize = 4 << 10;
 
 /// One body in one content coding, ready to be sent (RFC 9110, section 3.2).
 #[derive(Clone, Debug)]
@@ -44,10 +47,10 @@ impl Representation {
             head.field("etag", etag.as_bytes())
                 .field("cache-control", fields.cache_control)
                 .field("vary", "accept-encoding")
-                .build()
         };
-        let ok = shared(ok);
-        let not_modified = shared(Head::builder(304));
+        let is_small = body.len() < BODY_BUILT_IN_MAX;
+        let ok = shared(ok).build_with(if is_small { &body } else { b"" });
+        let not_modified = shared(Head::builder(304)).build();
         Self {
             coding,
             etag,
@@ -107,7 +110,7 @@ impl Resource {
 
     /// The memory that it takes besides the bodies, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        let heads = |of: &Representation| of.etag.len() + of.ok.block().len() + of.not_modified.block().len();
+        let heads = |of: &Representation| of.etag.len() + of.ok.wire().len() + of.not_modified.wire().len();
         size_of::<Self>() + size_of_val(&*self.representations) + self.representations.iter().map(heads).sum::<usize>()
     }
 
@@ -136,7 +139,7 @@ impl Span {
     ///
     /// If the first field of `ok` is not its length.
     pub fn write_part_of(self, ok: &Head, out: &mut Vec<u8>) {
-        let block = &ok.block()[..];
+        let block = ok.block();
         let line_end = |text: &[u8]| text.iter().position(|&byte| byte == b'\r').expect("lines end");
         let fields = &block[line_end(block) + 2..];
         assert!(fields.starts_with(b"content-length: "), "a 200 begins with its length");
@@ -278,10 +281,10 @@ mod tests {
             let made = Representation::new(Coding::Identity, tag, body.clone(), FIELDS);
             let mut ok = Vec::new();
             template.write_ok(body.len(), tag, &mut ok);
-            assert_eq!(&ok[..], &made.ok().block()[..]);
+            assert_eq!(&ok[..], made.ok().block());
             let mut not_modified = Vec::new();
             template.write_not_modified(tag, &mut not_modified);
-            assert_eq!(&not_modified[..], &made.not_modified().block()[..]);
+            assert_eq!(&not_modified[..], made.not_modified().block());
             let span = Span {
                 part: (1, 2),
                 whole: body.len(),

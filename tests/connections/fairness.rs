@@ -5,18 +5,15 @@ use std::io::{self, IoSlice, Write};
 use std::net::{TcpListener, TcpStream as Client};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Mutex;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use janus::http::record::HttpMetrics;
-use janus::http::slice::{LENGTH_MAX, REQUESTS_MAX};
-use janus::http::transport::Transport;
-use janus::metrics::Registry;
+use janus::http::serve::slice::{LENGTH_MAX, REQUESTS_MAX};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::memory::{FACES, Face, Server};
+use crate::memory::{Server, Transport};
 
 /// What each connection was sent, in order: its number, the bytes, and the answers that began in them.
 type Log = Rc<RefCell<Vec<(usize, usize, usize)>>>;
@@ -114,8 +111,7 @@ fn a_scrape_holds_up_nobody() {
         .build()
         .expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        let metrics = Arc::new(HttpMetrics::new(Arc::new(Registry::new())));
-        let server = Server::with(Face::Lane, |shared| shared.metrics = metrics);
+        let server = Server::with_application_apart();
         // A scrape takes until this says so.
         let (go_on, gate) = channel::<()>();
         let gate = Mutex::new(gate);
@@ -132,7 +128,7 @@ fn a_scrape_holds_up_nobody() {
         }
         assert!(scraper.received().bytes.is_empty(), "the scrape goes on");
         drop(go_on);
-        while !scraper.text().contains("http_handovers_total{reason=\"metrics\"} 1") {
+        while !scraper.text().contains("\nhttp_connections ") {
             tokio::task::yield_now().await;
         }
     });
@@ -141,54 +137,53 @@ fn a_scrape_holds_up_nobody() {
 #[test]
 fn nobody_waits_for_more_than_a_slice_of_each_other_connection() {
     const GREEDY: usize = 5;
-    for face in FACES {
-        for (target, count) in [("/items", 200), ("/items/1", 20_000)] {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
-            tokio::task::LocalSet::new().block_on(&runtime, async {
-                let server = Server::new(face);
-                let log = Log::default();
-                let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-                let mut client = Client::connect(listener.local_addr().expect("bound")).expect("it listens");
-                // It has asked before anybody is served.
-                client
-                    .write_all(b"GET /items/2 HTTP/1.1\r\nHost: a\r\n\r\n")
-                    .expect("it is open");
-                let (stream, _) = listener.accept().expect("a connection");
-                stream.set_nonblocking(true).expect("a socket");
-                for number in 1..=GREEDY {
-                    let unread = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")
-                        .repeat(count)
-                        .into_bytes();
-                    let log = Rc::clone(&log);
-                    server.serve(Greedy { unread, number, log }).await;
-                }
-                let stream = TcpStream::from_std(stream).expect("a socket");
-                let modest = Modest {
-                    stream,
-                    log: Rc::clone(&log),
-                };
-                server.serve(modest).await;
-                // Bounded by the requests that there are.
-                while !log.borrow().iter().any(|(number, ..)| *number == 0) {
-                    tokio::task::yield_now().await;
-                }
-                let log = log.borrow();
-                let before = log.iter().take_while(|(number, ..)| *number != 0);
-                let mut sent = [(0, 0); GREEDY + 1];
-                for (number, length, answers) in before {
-                    sent[*number].0 += length;
-                    sent[*number].1 += answers;
-                }
-                // One slice before the kernel was asked, one after it has told.
-                for (number, (length, answers)) in sent.into_iter().enumerate().skip(1) {
-                    let what = format!("{face:?} {target}: {number} was sent {length} bytes, {answers} answers");
-                    assert!(length <= 2 * (LENGTH_MAX + GATHERED_LENGTH_MAX), "{what}");
-                    assert!(answers <= 2 * REQUESTS_MAX, "{what}");
-                }
-            });
-        }
+
+    for (target, count) in [("/items", 200), ("/items/1", 20_000)] {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let server = Server::new();
+            let log = Log::default();
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let mut client = Client::connect(listener.local_addr().expect("bound")).expect("it listens");
+            // It has asked before anybody is served.
+            client
+                .write_all(b"GET /items/2 HTTP/1.1\r\nHost: a\r\n\r\n")
+                .expect("it is open");
+            let (stream, _) = listener.accept().expect("a connection");
+            stream.set_nonblocking(true).expect("a socket");
+            for number in 1..=GREEDY {
+                let unread = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")
+                    .repeat(count)
+                    .into_bytes();
+                let log = Rc::clone(&log);
+                server.serve(Greedy { unread, number, log }).await;
+            }
+            let stream = TcpStream::from_std(stream).expect("a socket");
+            let modest = Modest {
+                stream,
+                log: Rc::clone(&log),
+            };
+            server.serve(modest).await;
+            // Bounded by the requests that there are.
+            while !log.borrow().iter().any(|(number, ..)| *number == 0) {
+                tokio::task::yield_now().await;
+            }
+            let log = log.borrow();
+            let before = log.iter().take_while(|(number, ..)| *number != 0);
+            let mut sent = [(0, 0); GREEDY + 1];
+            for (number, length, answers) in before {
+                sent[*number].0 += length;
+                sent[*number].1 += answers;
+            }
+            // One slice before the kernel was asked, one after it has told.
+            for (number, (length, answers)) in sent.into_iter().enumerate().skip(1) {
+                let what = format!("{target}: {number} was sent {length} bytes, {answers} answers");
+                assert!(length <= 2 * (LENGTH_MAX + GATHERED_LENGTH_MAX), "{what}");
+                assert!(answers <= 2 * REQUESTS_MAX, "{what}");
+            }
+        });
     }
 }

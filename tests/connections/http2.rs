@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
-use janus::http::h2::frames::{CONTROLS, PREFACE, RESETS};
-use janus::http::h2::{HEADER_LIST_LENGTH_MAX, STREAMS_MAX};
+use janus::http::serve::h2::frames::{CONTROLS, PREFACE, RESETS};
+use janus::http::serve::h2::{HEADER_LIST_LENGTH_MAX, STREAMS_MAX};
 use janus::ledger::Ledger;
 use janus::lifecycle::Phase;
 use janus::snapshot::Publisher;
@@ -17,7 +17,7 @@ use crate::frames::{
     PING, PRIORITY, PROTOCOL_ERROR, REFUSED_STREAM, RST_STREAM, SETTINGS, WINDOW_UPDATE, begin, block, frame, frames,
     get, get_block,
 };
-use crate::memory::{Client, FACES, Face, Server, pass, run, settle, snapshot};
+use crate::memory::{Client, Server, pass, run, settle, snapshot};
 
 impl Client {
     fn frames(&self) -> Vec<Frame> {
@@ -127,7 +127,7 @@ async fn ask_over_http_1(server: &Server, method: &str, path: &str, fields: &[(&
 #[track_caller]
 fn check_alike(method: &str, path: &str, fields: &[(&str, &str)]) -> Told {
     run(async {
-        let server = Server::new(Face::Lane);
+        let server = Server::new();
         let over_http_1 = ask_over_http_1(&server, method, path, fields).await;
         let over_http_2 = ask(&server, method, path, fields).await.expect("an answer");
         assert_eq!(over_http_2, over_http_1, "{method} {path} {fields:?}");
@@ -224,7 +224,7 @@ proptest! {
         places.sort_unstable();
         places.push(bytes.len());
         run(async {
-            let server = Server::new(Face::Lane);
+            let server = Server::new();
             let mut client = open(&server).await;
             let mut start = 0;
             for end in places {
@@ -255,7 +255,7 @@ proptest! {
 #[test]
 fn what_the_application_answers_is_answered_in_this_process() {
     run(async {
-        let server = Server::new(Face::Lane);
+        let server = Server::new();
         let told = ask(&server, "GET", "/metrics", &[]).await.unwrap();
         assert_eq!(told.status, 200);
         assert!(told.body.contains("http_connections 1"), "{}", told.body);
@@ -280,7 +280,7 @@ fn requests_are_recorded_as_over_http_1() {
         ("GET", "/", &[("host", "b")]),
     ];
     run(async {
-        let server = Server::new(Face::Lane);
+        let server = Server::new();
         for (method, path, fields) in requests {
             ask(&server, method, path, fields).await.unwrap();
         }
@@ -313,7 +313,7 @@ fn what_http_2_calls_malformed_ends_its_stream_and_no_other() {
     ];
     for fields in malformed {
         run(async {
-            let server = Server::new(Face::Lane);
+            let server = Server::new();
             let mut client = open(&server).await;
             let all = [&get_block("/items/1")[..], &block(fields)].concat();
             client.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &all)).await;
@@ -327,7 +327,7 @@ fn what_http_2_calls_malformed_ends_its_stream_and_no_other() {
 #[test]
 fn a_client_is_told_the_limits() {
     run(async {
-        let server = Server::new(Face::Lane);
+        let server = Server::new();
         let client = open(&server).await;
         let settings = &client.frames()[0];
         assert_eq!((settings.kind, settings.flags), (SETTINGS, 0));
@@ -351,7 +351,7 @@ fn a_request_is_answered_whatever_pieces_it_comes_in() {
     let bytes = [begin(None), get(1, "/items/1"), get(3, "/items/2")].concat();
     for length in [1, 4, 7, 9, 10, 50] {
         run(async {
-            let server = Server::new(Face::Lane);
+            let server = Server::new();
             let mut client = server.connect(64 << 10).await;
             for piece in bytes.chunks(length) {
                 client.send(piece).await;
@@ -366,7 +366,7 @@ fn a_request_is_answered_whatever_pieces_it_comes_in() {
 #[test]
 fn a_stream_too_many_is_refused() {
     run(async {
-        let server = Server::new(Face::Lane);
+        let server = Server::new();
         let mut client = server.connect(64 << 10).await;
         client.send(&begin(Some(0))).await;
         for number in 0..=STREAMS_MAX {
@@ -395,7 +395,7 @@ fn a_head_has_five_seconds_from_its_first_byte_to_its_last() {
         ("a block that goes on", &begun, vec![&with_continuation]),
     ] {
         run(async {
-            let server = Server::new(Face::Lane);
+            let server = Server::new();
             let mut client = server.connect(64 << 10).await;
             client.send(before).await;
             for piece in pieces {
@@ -414,7 +414,7 @@ fn a_head_has_five_seconds_from_its_first_byte_to_its_last() {
 #[test]
 fn what_begins_like_a_preface_and_is_none_is_refused() {
     run(async {
-        let server = Server::new(Face::Lane);
+        let server = Server::new();
         let mut client = server.connect(64 << 10).await;
         client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r!").await;
         assert_eq!(client.goaway(), Some(PROTOCOL_ERROR));
@@ -422,18 +422,17 @@ fn what_begins_like_a_preface_and_is_none_is_refused() {
         assert!(client.received().is_ended);
     });
     // After a request it is no preface at all.
-    for face in FACES {
-        run(async {
-            let server = Server::new(face);
-            let mut client = server.connect(64 << 10).await;
-            let request = b"GET /items/1 HTTP/1.1\r\nHost: a\r\n\r\n";
-            client.send(&[request, begin(None).as_slice()].concat()).await;
-            let text = client.text();
-            let statuses: Vec<&str> = text.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
-            assert_eq!((statuses[0], statuses.len()), ("200", 2), "{face:?} {text}");
-            assert!(matches!(statuses[1], "400" | "505"), "{face:?} {text}");
-        });
-    }
+
+    run(async {
+        let server = Server::new();
+        let mut client = server.connect(64 << 10).await;
+        let request = b"GET /items/1 HTTP/1.1\r\nHost: a\r\n\r\n";
+        client.send(&[request, begin(None).as_slice()].concat()).await;
+        let text = client.text();
+        let statuses: Vec<&str> = text.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+        assert_eq!((statuses[0], statuses.len()), ("200", 2), "{text}");
+        assert!(matches!(statuses[1], "400" | "505"), "{text}");
+    });
 }
 
 #[test]
@@ -448,7 +447,7 @@ fn frames_that_ask_for_nothing_are_bounded_by_rate() {
         ("an unknown kind", frame(0x7f, 0, 0, &zero)),
     ] {
         run(async {
-            let server = Server::new(Face::Lane);
+            let server = Server::new();
             let mut client = open(&server).await;
             for _ in 0..CONTROLS.burst / 10 - 1 {
                 client.send(&one.repeat(10)).await;
@@ -467,7 +466,7 @@ fn frames_that_ask_for_nothing_are_bounded_by_rate() {
 #[test]
 fn who_sends_slowly_may_send_for_long() {
     run(async {
-        let server = Server::new(Face::Lane);
+        let server = Server::new();
         let mut client = open(&server).await;
         for stream in 0..20 {
             client
@@ -483,7 +482,7 @@ fn who_sends_slowly_may_send_for_long() {
 #[test]
 fn empty_data_is_bounded_by_rate() {
     run(async {
-        let server = Server::new(Face::Lane);
+        let server = Server::new();
         let mut client = server.connect(64 << 10).await;
         // The answer waits, so that the stream stays open.
         client.send(&begin(Some(0))).await;
@@ -500,7 +499,7 @@ fn empty_data_is_bounded_by_rate() {
 #[test]
 fn resets_are_bounded_by_rate() {
     run(async {
-        let server = Server::new(Face::Lane);
+        let server = Server::new();
         let mut client = open(&server).await;
         for number in 0..2 * RESETS.burst {
             let stream = 2 * number + 1;
@@ -513,7 +512,7 @@ fn resets_are_bounded_by_rate() {
     });
     // Those that the server makes, for what a client sends, count too.
     run(async {
-        let server = Server::new(Face::Lane);
+        let server = Server::new();
         let mut client = open(&server).await;
         let bad = [get_block("/items/1"), block(&[("connection", "close")])].concat();
         for number in 0..2 * RESETS.burst {
@@ -529,7 +528,7 @@ fn resets_are_bounded_by_rate() {
 fn header_blocks_are_bounded_however_they_come() {
     // One byte a field: an entry of the dynamic table, again and again, without an end.
     run(async {
-        let server = Server::new(Face::Lane);
+        let server = Server::new();
         let mut client = open(&server).await;
         let mut first = get_block("/items/1");
         first.extend_from_slice(b"\x40\x01x\x01y");
@@ -541,7 +540,7 @@ fn header_blocks_are_bounded_however_they_come() {
     });
     // More distinct names than there is room for.
     run(async {
-        let server = Server::new(Face::Lane);
+        let server = Server::new();
         let mut client = open(&server).await;
         let names: Vec<String> = (0..25_000).map(|number| format!("x{number}")).collect();
         let fields: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
@@ -562,7 +561,7 @@ fn header_blocks_are_bounded_however_they_come() {
 fn who_takes_nothing_for_30_seconds_is_left_whatever_else_it_sends() {
     for window in [0, 1000] {
         run(async {
-            let server = Server::new(Face::Lane);
+            let server = Server::new();
             let mut client = server.connect(64 << 10).await;
             client.send(&begin(Some(window))).await;
             client.send(&[get(1, "/items"), get(3, "/items")].concat()).await;
@@ -589,7 +588,7 @@ fn who_takes_nothing_for_30_seconds_is_left_whatever_else_it_sends() {
 #[test]
 fn a_stalled_stream_ends_and_the_others_go_on() {
     run(async {
-        let server = Server::new(Face::Lane);
+        let server = Server::new();
         let mut client = server.connect(64 << 10).await;
         client.send(&begin(Some(0))).await;
         client.send(&[get(1, "/items"), get(3, "/items")].concat()).await;
@@ -614,7 +613,7 @@ fn stalled_streams_hold_what_has_been_replaced_for_30_seconds_and_no_longer() {
     run(async {
         let ledger = Ledger::default();
         let publisher = Publisher::with_ledger(snapshot("0", ledger.clone()), ledger.clone());
-        let server = Server::of(Face::Lane, 1024, publisher.clone());
+        let server = Server::of(1024, publisher.clone());
         let one = ledger.total();
         let mut clients = Vec::new();
         let mut most = 0;
@@ -643,7 +642,7 @@ fn when_memory_is_short_the_oldest_streams_of_retired_data_are_broken_off() {
     run(async {
         let ledger = Ledger::default();
         let publisher = Publisher::with_ledger(snapshot("a", ledger.clone()), ledger.clone());
-        let server = Server::of(Face::Lane, 0, publisher.clone());
+        let server = Server::of(0, publisher.clone());
         let mut clients = Vec::new();
         for mark in ["b", "c", ""] {
             // One whose window is closed, and one whose socket is full.
@@ -678,7 +677,7 @@ fn when_memory_is_short_the_oldest_streams_of_retired_data_are_broken_off() {
 #[test]
 fn a_client_that_does_not_read_its_socket_is_left_after_30_seconds() {
     run(async {
-        let server = Server::new(Face::Lane);
+        let server = Server::new();
         let (mut reading, mut client) = server.connect_slow(1024).await;
         client.send(&begin(Some(1 << 20))).await;
         client.send(&get(1, "/items")).await;
@@ -698,7 +697,7 @@ fn a_client_that_does_not_read_its_socket_is_left_after_30_seconds() {
 #[test]
 fn an_idle_connection_ends_after_75_seconds_whatever_it_pings() {
     run(async {
-        let server = Server::new(Face::Lane);
+        let server = Server::new();
         let mut client = open(&server).await;
         client.send(&get(1, "/items/1")).await;
         for _ in 0..7 {
@@ -716,7 +715,7 @@ fn an_idle_connection_ends_after_75_seconds_whatever_it_pings() {
 #[test]
 fn a_request_s_body_is_thrown_away_within_bounds() {
     run(async {
-        let server = Server::new(Face::Lane);
+        let server = Server::new();
         let mut client = open(&server).await;
         let asks = |stream| frame(HEADERS, END_HEADERS, stream, &get_block("/items/1"));
         // A body that ends.
@@ -745,7 +744,7 @@ fn a_request_s_body_is_thrown_away_within_bounds() {
 #[test]
 fn while_draining_a_client_is_told_to_go_and_what_it_asked_is_answered() {
     run(async {
-        let server = Server::new(Face::Lane);
+        let server = Server::new();
         let mut client = server.connect(64 << 10).await;
         client.send(&begin(Some(1000))).await;
         client.send(&get(1, "/items")).await;
@@ -785,7 +784,7 @@ fn while_draining_a_client_is_told_to_go_and_what_it_asked_is_answered() {
 #[test]
 fn a_stop_ends_idle_connections_and_others_after_their_answer() {
     run(async {
-        let server = Server::new(Face::Lane);
+        let server = Server::new();
         let fresh = open(&server).await;
         let mut idle = open(&server).await;
         idle.send(&get(1, "/items/1")).await;
@@ -814,7 +813,7 @@ fn a_stop_ends_idle_connections_and_others_after_their_answer() {
 #[test]
 fn a_large_body_is_sent_in_frames_as_the_client_makes_room() {
     run(async {
-        let server = Server::new(Face::Lane);
+        let server = Server::new();
         let mut client = server.connect(1 << 20).await;
         client.send(&begin(Some(20_000))).await;
         client.send(&get(1, "/items")).await;

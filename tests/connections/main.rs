@@ -1,10 +1,11 @@
-//! Connections in memory: both faces, in a time that passes only when nothing else is left to do.
+//! Connections in memory, in a time that passes only when nothing else is left to do.
 
-mod faces;
 mod fairness;
 #[path = "../support/frames.rs"]
 mod frames;
+mod http1;
 mod http2;
 mod introductions;
 mod limits;
 mod memory;
+mod model;

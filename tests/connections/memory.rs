@@ -1,4 +1,4 @@
-//! A server in memory: the real connection, worker and application, on a pipe and a clock of their own.
+//! A server in memory: the real loop and application, on pipes and a clock of their own.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -6,26 +6,29 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::{Arc, LazyLock};
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, SystemTime};
 
-use actix_service::ServiceFactory;
-use janus::http::access_log::AccessLog;
 use janus::http::answer::Site;
-use janus::http::app::application;
-use janus::http::connection::serve;
-use janus::http::record::HttpMetrics;
-use janus::http::transport::Transport;
-use janus::http::worker::{Shared, Worker};
+use janus::http::app::Application;
+use janus::http::call::{Call, Calls};
+use janus::http::serve::EventLoop;
+use janus::http::serve::access_log::AccessLog;
+use janus::http::serve::mailbox::{Mail, Mailbox};
+use janus::http::serve::record::HttpMetrics;
+use janus::http::serve::socket::Socket;
+use janus::http::serve::worker::{Shared, date_line};
 use janus::items::{Format, ParseOptions, parse};
 use janus::ledger::Ledger;
 use janus::lifecycle::Lifecycle;
 use janus::metrics::Registry;
 use janus::snapshot::{Coding, Publisher, Settings, Snapshot, compile};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, ReadHalf, WriteHalf};
+use tokio::sync::Notify;
+use tokio::sync::mpsc::Receiver;
 
-static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| snapshot("x", Ledger::default()));
+pub(crate) static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| snapshot("x", Ledger::default()));
 
 /// Items with a body large enough to be sent from where it is.
 pub(crate) fn snapshot(mark: &str, ledger: Ledger) -> Snapshot {
@@ -53,20 +56,53 @@ pub(crate) fn snapshot(mark: &str, ledger: Ledger) -> Snapshot {
     )
 }
 
-/// Which way requests are answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Face {
-    Lane,
-    Application,
-}
-
-pub(crate) const FACES: [Face; 2] = [Face::Lane, Face::Application];
-
-/// A worker of one face.
+/// A loop in memory, driven by the runtime of the test: what a socket is ready for is told by its waker, as the kernel would
+/// tell it, and the clock is the runtime's.
 pub(crate) struct Server {
-    worker: Rc<Worker>,
+    driver: Rc<Driver>,
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) metrics: Arc<HttpMetrics>,
+}
+
+struct Driver {
+    event_loop: RefCell<EventLoop<Polled>>,
+    mailbox: Arc<Mailbox>,
+    /// The sockets that have been told of.
+    told: Arc<Mutex<Vec<usize>>>,
+    /// Woken whenever there may be something to do.
+    woken: Arc<Notify>,
+}
+
+impl Driver {
+    /// Goes through a round whenever there is anything to do.
+    async fn run(self: Rc<Self>) {
+        loop {
+            {
+                let mut event_loop = self.event_loop.borrow_mut();
+                event_loop.wakes();
+                event_loop.reads_mail();
+                for key in std::mem::take(&mut *self.told.lock().expect("nobody panics with it")) {
+                    event_loop.is_told(key, true);
+                }
+                event_loop.round();
+                if event_loop.has_work() {
+                    self.woken.notify_one();
+                }
+            }
+            // What others have to do is done in between, as the kernel is asked between two rounds.
+            tokio::task::yield_now().await;
+            self.woken.notified().await;
+        }
+    }
+
+    /// Tells the time.
+    async fn tick(self: Rc<Self>) {
+        for now_seconds in 1.. {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let date = date_line(SystemTime::now());
+            self.mailbox.push(Mail::Tick { now_seconds, date });
+        }
+    }
 }
 
 /// Runs `test` in a time of its own.
@@ -80,53 +116,88 @@ pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
 }
 
 impl Server {
-    pub(crate) fn new(face: Face) -> Self {
-        Self::with(face, |_| {})
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {})
     }
 
     /// Which serves this.
-    pub(crate) fn of_site(face: Face, site: Site) -> Self {
-        Self::with(face, |shared| shared.site = Arc::new(site))
+    pub(crate) fn of_site(site: Site) -> Self {
+        Self::with(|shared| shared.site = Arc::new(site))
     }
 
     /// Which logs its requests.
-    pub(crate) fn with_log(face: Face, log: AccessLog) -> Self {
-        Self::with(face, |shared| shared.access_log = Some(Arc::new(log)))
+    pub(crate) fn with_log(log: AccessLog) -> Self {
+        Self::with(|shared| shared.access_log = Some(Arc::new(log)))
     }
 
     /// One whose clients must take so many bytes a second.
-    pub(crate) fn asking(face: Face, min_send_rate: u32) -> Self {
-        Self::with(face, |shared| shared.min_send_rate = min_send_rate)
+    pub(crate) fn asking(min_send_rate: u32) -> Self {
+        Self::with(|shared| shared.min_send_rate = min_send_rate)
     }
 
     /// One of these data.
-    pub(crate) fn of(face: Face, min_send_rate: u32, publisher: Publisher) -> Self {
-        Self::with(face, |shared| {
+    pub(crate) fn of(min_send_rate: u32, publisher: Publisher) -> Self {
+        Self::with(|shared| {
             shared.min_send_rate = min_send_rate;
             shared.publisher = publisher;
         })
     }
 
+    /// One whose application has a thread of its own, as in a server.
+    pub(crate) fn with_application_apart() -> Self {
+        Self::start(
+            |_| {},
+            |application, calls| application.start("test", calls).expect("a thread"),
+        )
+    }
+
     /// One that is set up otherwise.
-    pub(crate) fn with(face: Face, change: impl FnOnce(&mut Shared)) -> Self {
+    pub(crate) fn with(change: impl FnOnce(&mut Shared)) -> Self {
+        // In the test's own thread: the clock passes while other threads work.
+        Self::start(change, |application, calls| {
+            tokio::task::spawn_local(application.answer_calls(calls));
+        })
+    }
+
+    fn start(change: impl FnOnce(&mut Shared), start: impl FnOnce(Application, Receiver<Call>)) -> Self {
         let lifecycle = Arc::new(Lifecycle::default());
-        // The clock passes while other threads work, so none does.
-        let metrics = Arc::new(HttpMetrics::scraped_in_place(Arc::new(Registry::new())));
+        let registry = Arc::new(Registry::new());
+        let metrics = Arc::new(HttpMetrics::new(Arc::clone(&registry)));
+        let (calls, called) = Calls::queue();
         let mut shared = Shared {
             site: Arc::new(Site::default()),
             publisher: Publisher::new(SNAPSHOT.clone()),
             lifecycle: Arc::clone(&lifecycle),
             metrics,
             access_log: None,
-            admin: None,
-            has_lane: face == Face::Lane,
+            calls,
             min_send_rate: 1024,
         };
         change(&mut shared);
         let metrics = Arc::clone(&shared.metrics);
-        let worker = Worker::start(shared);
+        let application = Application {
+            site: Arc::clone(&shared.site),
+            publisher: shared.publisher.clone(),
+            lifecycle: Arc::clone(&lifecycle),
+            registry,
+            admin: None,
+        };
+        start(application, called);
+        let woken = Arc::new(Notify::new());
+        let wake = Arc::clone(&woken);
+        let mailbox = Mailbox::new(move || wake.notify_one());
+        let told = Arc::clone(&mailbox);
+        lifecycle.on_advance(move || told.push(Mail::Phase));
+        let driver = Rc::new(Driver {
+            event_loop: RefCell::new(EventLoop::new(shared, Arc::clone(&mailbox))),
+            mailbox,
+            told: Arc::default(),
+            woken,
+        });
+        tokio::task::spawn_local(Rc::clone(&driver).run());
+        tokio::task::spawn_local(Rc::clone(&driver).tick());
         Self {
-            worker,
+            driver,
             lifecycle,
             metrics,
         }
@@ -205,9 +276,96 @@ impl Server {
 
     /// Serves whatever carries a connection.
     pub(crate) async fn serve<S: Transport + 'static>(&self, stream: S) {
-        let application = application(&self.worker).new_service(()).await;
-        let application = Rc::new(application.unwrap_or_else(|()| unreachable!("it needs nothing")));
-        tokio::task::spawn_local(serve(stream, Rc::clone(&self.worker), application));
+        let told = Arc::new(Told {
+            key: std::sync::OnceLock::new(),
+            woken: Arc::clone(&self.driver.woken),
+            told: Arc::clone(&self.driver.told),
+        });
+        let socket = Polled {
+            stream: Box::new(stream),
+            waker: Arc::clone(&told).into(),
+        };
+        let key = self.driver.event_loop.borrow_mut().open(socket);
+        told.key.set(key).expect("it is told once");
+        self.driver.woken.notify_one();
+    }
+}
+
+/// A stream of bytes both ways, as tokio has them.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin {
+    fn peer(&self) -> Option<SocketAddr> {
+        None
+    }
+}
+
+/// A stream as the loop has it: what would have to wait says so, and its waker tells the loop once it need not.
+struct Polled {
+    stream: Box<dyn Transport>,
+    waker: Waker,
+}
+
+/// Tells the loop of one socket. It may be told of more than there is, as by the kernel.
+struct Told {
+    key: std::sync::OnceLock<usize>,
+    woken: Arc<Notify>,
+    told: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Wake for Told {
+    fn wake(self: Arc<Self>) {
+        if let Some(&key) = self.key.get() {
+            self.told.lock().expect("nobody panics with it").push(key);
+        }
+        self.woken.notify_one();
+    }
+}
+
+fn at_once<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
+    match poll {
+        Poll::Ready(done) => done,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+impl Socket for Polled {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut buffer = ReadBuf::new(buffer);
+        let context = &mut Context::from_waker(&self.waker);
+        // All that has come, as the kernel has it: what comes later, the end too, is told of.
+        loop {
+            let length = buffer.filled().len();
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer)? {
+                Poll::Ready(()) if buffer.filled().len() == length => {
+                    if length > 0 {
+                        self.waker.wake_by_ref();
+                    }
+                    return Ok(length);
+                }
+                Poll::Ready(()) if buffer.remaining() == 0 => return Ok(buffer.filled().len()),
+                Poll::Ready(()) => {}
+                Poll::Pending if length == 0 => return Err(io::ErrorKind::WouldBlock.into()),
+                Poll::Pending => return Ok(length),
+            }
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let context = &mut Context::from_waker(&self.waker);
+        at_once(Pin::new(&mut self.stream).poll_write(context, bytes))
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let context = &mut Context::from_waker(&self.waker);
+        at_once(Pin::new(&mut self.stream).poll_write_vectored(context, slices))
+    }
+
+    fn shut(&mut self) {
+        // In memory it is shut at once.
+        let _ = Pin::new(&mut self.stream).poll_shutdown(&mut Context::from_waker(&self.waker));
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        self.stream.peer()
     }
 }
 

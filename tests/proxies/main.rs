@@ -17,8 +17,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use front::{Forwarded, Front, Kind};
-use janus::http::request::Method;
-use janus::http::route::Route;
+use janus::http::answer::route::Route;
+use janus::http::message::request::Method;
 use support::Server;
 
 /// Connections at once.
@@ -77,7 +77,7 @@ fn faults(meant: &HashMap<String, Forwarded>, seen: &[Seen]) -> Vec<String> {
         let path = path(&meant.target);
         let method = Method::parse(meant.method.as_bytes()).label();
         let route = Route::parse(path.as_bytes());
-        if seen.method != method || seen.route != route.template() {
+        if seen.method != method || seen.route != route.name().template() {
             faults.push(format!("{meant:?} was meant, and seen as {seen:?}"));
         }
         if meant.status.is_some_and(|status| status != seen.status) {

@@ -16,21 +16,20 @@ fn request(target: &str, fields: &str) -> Vec<u8> {
 
 #[test]
 fn a_forwarded_address_may_have_its_port() {
-    for face in [&[][..], &["--no-lane"]] {
-        let arguments = [&["--access-log", "--trusted-proxies", "127.0.0.0/8"], face].concat();
-        let mut server = Server::start(&arguments);
-        for (forwarded_for, client) in [
-            ("203.0.113.7:51234", "203.0.113.7"),
-            ("[2001:db8::7]:443", "2001:db8::7"),
-            ("2001:db8::7", "2001:db8::7"),
-            ("6.6.6.6, 203.0.113.7:51234, 127.0.0.2:80", "203.0.113.7"),
-            ("203.0.113.7:nonsense", "127.0.0.1"),
-        ] {
-            let field = format!("X-Forwarded-For: {forwarded_for}\r\n");
-            assert_eq!(send(&server, &request("/items/1", &field)).status, 200);
-            assert_eq!(next_line(&mut server)["client"], client, "{forwarded_for} {face:?}");
-        }
+    let arguments = ["--access-log", "--trusted-proxies", "127.0.0.0/8"];
+    let mut server = Server::start(&arguments);
+    for (forwarded_for, client) in [
+        ("203.0.113.7:51234", "203.0.113.7"),
+        ("[2001:db8::7]:443", "2001:db8::7"),
+        ("2001:db8::7", "2001:db8::7"),
+        ("6.6.6.6, 203.0.113.7:51234, 127.0.0.2:80", "203.0.113.7"),
+        ("203.0.113.7:nonsense", "127.0.0.1"),
+    ] {
+        let field = format!("X-Forwarded-For: {forwarded_for}\r\n");
+        assert_eq!(send(&server, &request("/items/1", &field)).status, 200);
+        assert_eq!(next_line(&mut server)["client"], client, "{forwarded_for}");
     }
+
     let mut server = Server::start(&["--access-log"]);
     send(&server, &request("/items/1", "X-Forwarded-For: 203.0.113.7:51234\r\n"));
     assert_eq!(

@@ -239,28 +239,6 @@ fn a_download_that_was_broken_off_is_resumed_and_never_mixed() {
 }
 
 #[test]
-fn parts_are_sent_alike_by_the_general_stack() {
-    let content = lines(200, 400);
-    let (lane, _lane) = serve("items.ndjson", content.as_bytes(), &[]);
-    let (general, _general) = serve("items.ndjson", content.as_bytes(), &["--no-lane"]);
-    for path in ["/items", "/items/7"] {
-        for range in [
-            "bytes=3-9",
-            "bytes=-5",
-            "bytes=100-",
-            "bytes=999999999-",
-            "bytes=0-1,2-3",
-        ] {
-            let answers = [&lane, &general].map(|server| {
-                let answer = server.get_with(path, &[("range", range)]);
-                (answer.status, without(&answer, &[]), answer.body)
-            });
-            assert_eq!(answers[0], answers[1], "{path} {range}");
-        }
-    }
-}
-
-#[test]
 fn a_resumed_download_as_it_is_sent() {
     let server = Server::start(&[]);
     let answer = send(

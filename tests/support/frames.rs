@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses the part it needs")]
 
-use janus::http::h2::frames::PREFACE;
+use janus::http::serve::h2::frames::PREFACE;
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;

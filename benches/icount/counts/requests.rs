@@ -1,23 +1,21 @@
-//! Requests down the lane: from bytes read to bytes written and numbers recorded, without the kernel's part.
+//! Requests in a loop: from bytes read to bytes written and numbers recorded, without the kernel's part.
 
-use std::future::Future;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
-use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use gungraun::prelude::*;
 use janus::http::answer::Site;
-use janus::http::lane::{Ended, Lane};
-use janus::http::record::HttpMetrics;
-use janus::http::transport::Transport;
-use janus::http::worker::{Shared, Worker};
+use janus::http::call::Calls;
+use janus::http::serve::EventLoop;
+use janus::http::serve::mailbox::Mailbox;
+use janus::http::serve::record::HttpMetrics;
+use janus::http::serve::socket::Socket;
+use janus::http::serve::worker::Shared;
 use janus::lifecycle::Lifecycle;
 use janus::metrics::Registry;
 use janus::snapshot::{Publisher, Snapshot};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::task::LocalSet;
 
 use crate::data;
 
@@ -38,113 +36,89 @@ sec-fetch-dest: empty\r\n\
 sec-fetch-mode: cors\r\n\
 sec-fetch-site: same-origin\r\n";
 
-/// Fields that the worker cannot recall: each block of them comes once.
+/// Fields that cannot be recalled: each block of them comes once.
 fn unseen() -> String {
     format!("{BROWSER}x-request-id: NUMBER\r\n")
 }
 
 /// A client that waits for each answer before it sends more, takes whatever it is sent, and leaves at the end.
-struct Client<'a> {
-    reads: std::slice::Iter<'a, Vec<u8>>,
-    has_sent: bool,
-    taken_length: usize,
-    /// What was taken, where somebody looks at it; else it is passed over as the kernel's work would be.
-    taken: Option<Vec<u8>>,
+struct Client {
+    reads: std::slice::Iter<'static, Vec<u8>>,
+    taken: Rc<Taken>,
 }
 
-impl AsyncRead for Client<'_> {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.has_sent = !self.has_sent;
-        if !self.has_sent {
-            return Poll::Pending;
-        }
-        if let Some(bytes) = self.reads.next() {
-            buffer.put_slice(bytes);
-        }
-        Poll::Ready(Ok(()))
-    }
+/// What a client has taken.
+#[derive(Default)]
+struct Taken {
+    length: Cell<usize>,
+    /// The bytes, where somebody looks at them; else they are passed over as the kernel's work would be.
+    bytes: Option<RefCell<Vec<u8>>>,
 }
 
-impl AsyncWrite for Client<'_> {
-    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.taken_length += bytes.len();
-        if let Some(taken) = &mut self.taken {
-            taken.extend_from_slice(bytes);
+impl Taken {
+    fn take(&self, bytes: &[u8]) {
+        self.length.set(self.length.get() + bytes.len());
+        if let Some(taken) = &self.bytes {
+            taken.borrow_mut().extend_from_slice(bytes);
         }
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let before = self.taken_length;
-        for piece in pieces {
-            let _taken = self.as_mut().poll_write(context, piece)?;
-        }
-        Poll::Ready(Ok(self.taken_length - before))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
     }
 }
 
-impl Transport for &mut Client<'_> {}
+impl Socket for Client {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(bytes) = self.reads.next() else { return Ok(0) };
+        buffer[..bytes.len()].copy_from_slice(bytes);
+        Ok(bytes.len())
+    }
 
-/// A worker and what a client is to send it.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.taken.take(bytes);
+        Ok(bytes.len())
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        slices.iter().for_each(|slice| self.taken.take(slice));
+        Ok(slices.iter().map(|slice| slice.len()).sum())
+    }
+
+    fn shut(&mut self) {}
+}
+
+/// A loop and what a client is to send it.
 pub struct Connection {
-    worker: Rc<Worker>,
-    reads: Vec<Vec<u8>>,
+    event_loop: RefCell<EventLoop<Client>>,
+    reads: &'static [Vec<u8>],
 }
 
 impl Connection {
-    /// Serves it to its end.
-    fn serve(&self, client: &mut Client<'_>) {
-        let mut lane = pin!(Lane::new(client, None, Rc::clone(&self.worker)).serve());
-        // Whatever it waits for is there at once, so nobody need be waked.
-        let mut context = Context::from_waker(Waker::noop());
-        let ended = loop {
-            if let Poll::Ready(ended) = lane.as_mut().poll(&mut context) {
-                break ended;
-            }
-        };
-        assert!(matches!(ended, Ended::Closed), "the lane knows all of these");
-    }
-
-    fn client(&self, taken: Option<Vec<u8>>) -> Client<'_> {
-        Client {
+    /// Serves a client to its end. What it sends next is told of when it has been answered, as the kernel does.
+    fn serve(&self, taken: Rc<Taken>) {
+        let event_loop = &mut *self.event_loop.borrow_mut();
+        let client = Client {
             reads: self.reads.iter(),
-            has_sent: false,
-            taken_length: 0,
             taken,
+        };
+        let key = event_loop.open(client);
+        while event_loop.has(key) {
+            event_loop.wakes();
+            event_loop.is_told(key, true);
+            event_loop.round();
         }
     }
 }
 
-fn worker(snapshot: Snapshot) -> Rc<Worker> {
-    // Its clock stands still: nobody runs this set, and the second that passes would be counted on some runs.
-    let set = Box::leak(Box::new(LocalSet::new()));
-    let _entered = set.enter();
-    Worker::start(Shared {
+fn event_loop(snapshot: Snapshot) -> RefCell<EventLoop<Client>> {
+    let shared = Shared {
         site: Arc::new(Site::default()),
         publisher: Publisher::new(snapshot),
         lifecycle: Arc::new(Lifecycle::default()),
         metrics: Arc::new(HttpMetrics::new(Arc::new(Registry::new()))),
         access_log: None,
-        admin: None,
-        has_lane: true,
+        // Nobody answers there: the loop knows all of these.
+        calls: Calls::queue().0,
         min_send_rate: 1024,
-    })
+    };
+    RefCell::new(EventLoop::new(shared, Mailbox::new(|| ())))
 }
 
 /// Requests for `path`, in which `ID` stands for one of the ids after the other, with `fields`, in which `NUMBER` stands
@@ -161,23 +135,27 @@ fn requests(items: usize, path: &str, fields: &str, per_read: usize, status: u16
             format!("GET {path} HTTP/1.1\r\n{fields}\r\n")
         })
         .collect();
+    let reads: Vec<Vec<u8>> = heads
+        .chunks(per_read)
+        .map(|heads| heads.concat().into_bytes())
+        .collect();
     let connection = Connection {
-        reads: heads
-            .chunks(per_read)
-            .map(|heads| heads.concat().into_bytes())
-            .collect(),
-        worker: worker(snapshot),
+        reads: Box::leak(reads.into()),
+        event_loop: event_loop(snapshot),
     };
-    let mut client = connection.client(Some(Vec::new()));
-    connection.serve(&mut client);
-    let answers = client.taken.expect("it was given");
+    let taken = Rc::new(Taken {
+        bytes: Some(RefCell::default()),
+        ..Taken::default()
+    });
+    connection.serve(Rc::clone(&taken));
+    let answers = taken.bytes.as_ref().expect("it was given").take();
     let line = format!("HTTP/1.1 {status} ");
     let answered = answers.windows(line.len()).filter(|bytes| *bytes == line.as_bytes());
     assert_eq!(answered.count(), REQUESTS);
     Box::leak(Box::new(connection))
 }
 
-// Ten items are one write, 1,000 are more than the lane copies; of up to 4,096 each has a header block of its own.
+// Ten items are one write, 1,000 are more than is copied; of up to 4,096 each has a header block of its own.
 #[library_benchmark]
 #[bench::hit_x1024(requests(10, "/items", PLAIN, 1, 200))]
 #[bench::hit_of_a_browser_compressed_x1024(requests(10, "/items", BROWSER, 1, 200))]
@@ -188,9 +166,9 @@ fn requests(items: usize, path: &str, fields: &str, per_read: usize, status: u16
 #[bench::large_body_x1024(requests(1_000, "/items", PLAIN, 1, 200))]
 #[bench::pipelined_by_16_x1024(requests(10, "/items", PLAIN, 16, 200))]
 fn lane(connection: &'static Connection) -> usize {
-    let mut client = connection.client(None);
-    connection.serve(&mut client);
-    client.taken_length
+    let taken = Rc::new(Taken::default());
+    connection.serve(Rc::clone(&taken));
+    taken.length.get()
 }
 
 library_benchmark_group!(name = answering, benchmarks = [lane]);
