@@ -29,11 +29,10 @@ use crate::http::serve::worker::Shared;
 use crate::items::{ParseOptions, Way};
 use crate::ledger::Ledger;
 use crate::lifecycle::{Lifecycle, Phase};
-use crate::load::{LoadError, Loading};
 use crate::logging;
 use crate::memory::Memory;
 use crate::metrics::{Recorder, Registry, process};
-use crate::reload::{Reloader, Trigger};
+use crate::reload::{LoadError, Loading, Reloader, Trigger};
 use crate::snapshot::{Publisher, Settings, Snapshot};
 use crate::source::watch::Watch;
 use crate::source::{Location, Source};
@@ -110,6 +109,7 @@ pub fn loading(config: &Config) -> Loading {
             size_hint: None,
             ledger: Ledger::default(),
             way: Way::default(),
+            collector: None,
         },
         compile: Settings {
             codings: config.encodings.clone(),
@@ -138,8 +138,11 @@ fn max_data_bytes(config: &Config) -> u64 {
 ///
 /// # Errors
 ///
-/// If a port cannot be bound, or the first load fails. Later loads that fail are logged.
+/// If the source is out of reach, a port cannot be bound, or the first load fails. Later loads that fail are logged.
 pub fn serve(config: &Config) -> Result<(), Failure> {
+    let source = source(config);
+    // Before anything else is begun: who named another file is to hear of that, and not of a port.
+    source.probe().map_err(LoadError::from)?;
     let listeners = listen(config)?;
     let lifecycle = Arc::new(Lifecycle::default());
     let loading = loading(config);
@@ -150,7 +153,7 @@ pub fn serve(config: &Config) -> Result<(), Failure> {
     handle_signals(events.clone(), triggers.clone()).map_err(Failure::Start)?;
     let registry = registry(config);
     let sampler = Sampler::start(config.hardware.clone(), Arc::clone(&registry)).map_err(Failure::Sampler)?;
-    let reloader = Reloader::new(source(config), loading, config.guards, publisher.clone(), &registry);
+    let reloader = Reloader::new(source, loading, config.guards, publisher.clone(), &registry);
     let token = config.admin_token_file.clone().map(watch_token);
     let proxies = TrustedProxies::new(config.trusted_proxies.clone());
     let admin = token.as_ref().map(|(token, _watch)| {

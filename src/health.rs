@@ -6,9 +6,6 @@ use std::time::Duration;
 
 use crate::http::message::proxies::TrustedProxies;
 
-/// Connecting, asking and answering may take this long each.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// An answer's head and a body as short as that of `/health` fit.
 const ANSWER_LENGTH_MAX: u64 = 16 << 10;
 
@@ -44,13 +41,13 @@ pub fn url(address: SocketAddr) -> String {
     format!("http://{}/health", crate::app::reachable(address))
 }
 
-/// Asks `url`, and is content with 200. To a server that takes this machine for one of these `proxies` the connection is
+/// Asks `url`, and is content with 200. Connecting, asking and answering may take `patience` each. To a server that takes this machine for one of these `proxies` the connection is
 /// begun as theirs are, as one that asks for itself.
 ///
 /// # Errors
 ///
 /// If it is not a URL, nobody answers within seconds, or the answer is another.
-pub fn ask(url: &str, proxies: Option<&TrustedProxies>) -> Result<(), HealthError> {
+pub fn ask(url: &str, patience: Duration, proxies: Option<&TrustedProxies>) -> Result<(), HealthError> {
     let bad_url = || HealthError::Url { url: url.to_owned() };
     let rest = url.strip_prefix("http://").ok_or_else(bad_url)?;
     let (authority, path) = rest.find('/').map_or((rest, "/health"), |slash| rest.split_at(slash));
@@ -66,10 +63,11 @@ pub fn ask(url: &str, proxies: Option<&TrustedProxies>) -> Result<(), HealthErro
     } else {
         format!("{authority}:80")
     };
-    let status_line = exchange(&host_and_port, authority, path, proxies).map_err(|error| HealthError::Unreachable {
-        url: url.to_owned(),
-        error,
-    })?;
+    let status_line =
+        exchange(&host_and_port, authority, path, patience, proxies).map_err(|error| HealthError::Unreachable {
+            url: url.to_owned(),
+            error,
+        })?;
     if status_line.split(' ').nth(1) == Some("200") {
         Ok(())
     } else {
@@ -80,11 +78,17 @@ pub fn ask(url: &str, proxies: Option<&TrustedProxies>) -> Result<(), HealthErro
     }
 }
 
-fn exchange(host_and_port: &str, authority: &str, path: &str, proxies: Option<&TrustedProxies>) -> io::Result<String> {
+fn exchange(
+    host_and_port: &str,
+    authority: &str,
+    path: &str,
+    patience: Duration,
+    proxies: Option<&TrustedProxies>,
+) -> io::Result<String> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in host_and_port.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, PATIENCE)
-            .and_then(|stream| request(stream, authority, path, proxies))
+        match TcpStream::connect_timeout(&address, patience)
+            .and_then(|stream| request(stream, authority, path, patience, proxies))
         {
             Ok(status_line) => return Ok(status_line),
             Err(error) => last = error,
@@ -93,9 +97,15 @@ fn exchange(host_and_port: &str, authority: &str, path: &str, proxies: Option<&T
     Err(last)
 }
 
-fn request(mut stream: TcpStream, authority: &str, path: &str, proxies: Option<&TrustedProxies>) -> io::Result<String> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+fn request(
+    mut stream: TcpStream,
+    authority: &str,
+    path: &str,
+    patience: Duration,
+    proxies: Option<&TrustedProxies>,
+) -> io::Result<String> {
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     // In one write: a server may answer the first part that it sees.
     let own = stream.local_addr()?.ip();
     let header = match proxies {
@@ -117,6 +127,8 @@ mod tests {
 
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(2);
+
     /// A server that gives this answer to one request.
     fn answering(answer: &'static [u8]) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -133,15 +145,20 @@ mod tests {
 
     #[test]
     fn only_200_is_healthy() {
-        ask(&answering(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"), None).unwrap();
-        let error = ask(&answering(b"HTTP/1.1 503 Service Unavailable\r\n\r\n"), None).unwrap_err();
+        ask(
+            &answering(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
+            PATIENCE,
+            None,
+        )
+        .unwrap();
+        let error = ask(&answering(b"HTTP/1.1 503 Service Unavailable\r\n\r\n"), PATIENCE, None).unwrap_err();
         assert!(
             error
                 .to_string()
                 .ends_with("answers \"HTTP/1.1 503 Service Unavailable\""),
             "{error}"
         );
-        assert!(ask(&answering(b""), None).is_err());
+        assert!(ask(&answering(b""), PATIENCE, None).is_err());
     }
 
     #[test]
@@ -155,7 +172,10 @@ mod tests {
             "http://a b/",
             "http://u@h/",
         ] {
-            assert!(matches!(ask(url, None), Err(HealthError::Url { .. })), "{url}");
+            assert!(
+                matches!(ask(url, PATIENCE, None), Err(HealthError::Url { .. })),
+                "{url}"
+            );
         }
     }
 
@@ -164,7 +184,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = url(listener.local_addr().unwrap());
         drop(listener);
-        assert!(matches!(ask(&url, None), Err(HealthError::Unreachable { .. })));
+        assert!(matches!(
+            ask(&url, PATIENCE, None),
+            Err(HealthError::Unreachable { .. })
+        ));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! through the crate, and its modules stand in their order:
 //!
 //! - the way of data: bytes come from [`source`], become [`items`], are compiled to one immutable [`snapshot`]
-//!   ([`load`] is one such way, [`reload`] repeats it);
+//!   ([`reload`] goes that way once, and again at each change);
 //! - the way of a request: [`http`] answers from the snapshot;
 //! - the way of a number: [`hardware`] and every other event record into [`metrics`].
 //!
@@ -26,7 +26,6 @@ pub mod http;
 pub mod items;
 pub mod ledger;
 pub mod lifecycle;
-pub mod load;
 pub mod logging;
 pub mod memory;
 pub mod metrics;
@@ -35,3 +34,4 @@ pub mod progress;
 pub mod reload;
 pub mod snapshot;
 pub mod source;
+pub mod status;

@@ -16,18 +16,19 @@ const RULES: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("source", &[]),
     ("lifecycle", &[]),
-    ("snapshot", &["body", "coding", "items", "ledger"]),
+    ("status", &[]),
+    ("snapshot", &["body", "coding", "items", "ledger", "status"]),
     ("hardware", &["metrics"]),
 ];
 
 /// A part of `http`, the modules of the crate that it may name, and the parts of `http`.
 const HTTP: &[(&str, &[&str], &[&str])] = &[
     ("message", &["coding"], &[]),
-    ("answer", &["body", "snapshot"], &["message"]),
+    ("answer", &["body", "snapshot", "status"], &["message"]),
     ("call", &["snapshot"], &[]),
     (
         "serve",
-        &["body", "exit", "ledger", "lifecycle", "metrics", "snapshot"],
+        &["body", "exit", "ledger", "lifecycle", "metrics", "snapshot", "status"],
         &["message", "answer", "call"],
     ),
     (

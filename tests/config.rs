@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
-use janus::config::{Config, ConfigError, SETTINGS, Sources, markdown, resolve};
+use janus::config::{Config, ConfigError, SETTINGS, Sources, markdown, print, resolve, resolve_written};
 use janus::reload::{Guards, Share};
 use janus::source::Location;
 
@@ -161,14 +161,14 @@ fn what_is_no_setting_is_refused_with_the_nearest() {
         &[],
         Some("worker = 3"),
         78,
-        &["\"worker\" is no setting", "workers", "line 1"],
+        &["unknown key \"worker\"", "workers", "line 1"],
     );
     check_refused(
         &[],
         &[("JANUS_WORKER", "3")],
         None,
         78,
-        &["JANUS_WORKER is no setting", "JANUS_WORKERS"],
+        &["unknown variable JANUS_WORKER", "JANUS_WORKERS"],
     );
     check_refused(&[], &[], Some("workers = {}"), 78, &["workers", "line 1"]);
     check_refused(&[], &[], Some("workers ="), 78, &["janus.toml"]);
@@ -277,7 +277,7 @@ fn paths_need_not_be_text_and_all_else_must() {
             }
             match resolve(&sources) {
                 Ok(config) => {
-                    assert_eq!(setting.value, Some("PATH"), "{}", setting.name);
+                    assert!(setting.is_path(), "{}", setting.name);
                     let paths = [
                         match &config.data {
                             Location::File(path) => Some(path.as_path()),
@@ -290,7 +290,7 @@ fn paths_need_not_be_text_and_all_else_must() {
                     assert!(paths.contains(&Some(bytes.as_ref())), "{}", setting.name);
                 }
                 Err(error) => {
-                    assert_ne!(setting.value, Some("PATH"), "{}: {error}", setting.name);
+                    assert!(!setting.is_path(), "{}: {error}", setting.name);
                     assert_eq!(error.exit_code(), exit_code, "{error}");
                     let text = error.to_string();
                     assert!(
@@ -358,4 +358,96 @@ fn the_document_lists_every_setting() {
         markdown()
     );
     assert!(SETTINGS.iter().all(|setting| !setting.help.contains('|')));
+}
+
+/// What `--print-config` shows of these sources.
+fn printed(flags: &[(&str, &str)], variables: &[(&str, &str)], file: Option<&str>) -> String {
+    let file = file.map(|text| ("janus.toml".into(), text.to_owned()));
+    let (config, written) = resolve_written(&Sources {
+        flags: map(flags),
+        variables: map(variables),
+        file,
+    })
+    .unwrap();
+    print(&written, &config)
+}
+
+#[test]
+fn the_configuration_is_printed_with_the_origin_of_each_value() {
+    let flags = [("data", "a \"b\".json"), ("no-watch", "true")];
+    let variables = [("JANUS_CACHE_CONTROL", "no-store"), ("PORT", "9000")];
+    let text = printed(&flags, &variables, Some("\nworkers = 3\nbase-path = \"\""));
+    for line in [
+        "data = \"a \\\"b\\\".json\"  # the command line",
+        "watch = false  # the command line",
+        "no-watch = true  # the command line",
+        "cache-control = \"no-store\"  # the environment: JANUS_CACHE_CONTROL",
+        "listen = \"127.0.0.1:9000\"  # the environment: PORT",
+        "workers = \"3\"  # janus.toml, line 2",
+        "base-path = \"\"  # janus.toml, line 3",
+        "encodings = \"br,zstd,gzip\"  # the default",
+        "access-log = false  # the default",
+        "# pointer =  # not set",
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line:?} is not in\n{text}");
+    }
+    for setting in SETTINGS {
+        let line = format!("{} = ", setting.name);
+        let count = text
+            .lines()
+            .filter(|one| one.trim_start_matches("# ").starts_with(line.trim_end()))
+            .count();
+        assert_eq!(count, 1, "{} in\n{text}", setting.name);
+    }
+}
+
+#[test]
+fn what_is_printed_is_a_file_that_says_the_same() {
+    let flags = [
+        ("data", "a.json"),
+        ("cors-origin", "https://a.example"),
+        ("watch", "false"),
+    ];
+    let text = printed(&flags, &[("JANUS_MAX_REMOVED", "20%")], None);
+    assert_eq!(
+        config(&[], &[], Some(&text)).unwrap(),
+        Config {
+            is_id_required: true,
+            ..config(&flags, &[("JANUS_MAX_REMOVED", "20%")], None).unwrap()
+        }
+    );
+}
+
+#[test]
+fn secrets_of_an_address_are_shown_nowhere() {
+    for url in [
+        "https://user:secret@host.example/a.json",
+        "https://user:secret@host.example/a.json?token=secret",
+        "https://host.example/a.json?token=secret",
+        "https://user:secret@more@host.example",
+    ] {
+        let text = printed(&[("data", url)], &[], None);
+        assert!(text.contains("host.example") && text.contains("(hidden)"), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+    let error = config(&[("listen", "https://user:secret@host")], &[], None).unwrap_err();
+    assert!(!error.to_string().contains("secret"), "{error}");
+}
+
+#[test]
+fn every_default_of_the_table_is_what_is_taken() {
+    let unset = config(&[], &[], None).unwrap();
+    for setting in SETTINGS.iter().filter(|setting| !setting.default.is_empty()) {
+        let said = config(&[], &[(&setting.variable(), setting.default)], None);
+        let said = match setting.name {
+            // To say so is refused where no file is named.
+            "watch" | "no-watch" | "poll-interval" => continue,
+            "id-field" => Config {
+                is_id_required: false,
+                ..said.unwrap()
+            },
+            _ => said.unwrap(),
+        };
+        assert_eq!(said, unset, "{}", setting.name);
+    }
 }

@@ -305,7 +305,7 @@ fn ids_are_found_further_down_or_left_alone() {
         "{\"a\":1,\n \"\\u0061\":2}",
         &["--ids-from-keys"],
         (2, 11),
-        &["\"a\" stands twice"],
+        &["duplicate id \"a\""],
     );
     check_refused("a.json", "{\"\":1}", &["--ids-from-keys"], (1, 5), &["an empty string"]);
     check_refused(
@@ -323,7 +323,7 @@ fn ids_are_found_further_down_or_left_alone() {
         &["--pointer", "csv", "--format json"],
     );
     let twice = "[{\"id\":1,\"year\":1999},{\"id\":1,\"year\":2000}]";
-    check_refused("a.json", twice, &[], (1, 23), &["stands twice", "--id-field"]);
+    check_refused("a.json", twice, &[], (1, 23), &["duplicate id", "--id-field"]);
     check_read("a.json", twice, &["--id-field", ""], "json", 2);
     let output = run(
         Case {

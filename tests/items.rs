@@ -329,7 +329,7 @@ fn an_id_stands_once() {
     let error = refuse(Format::Ndjson, format!("{lines}{{\"id\":4}}\n"), &plain).to_string();
     assert_eq!(
         error,
-        "line 100001, column 1: id \"4\" stands twice: item 5 (line 5) has it too"
+        "line 100001, column 1: duplicate id \"4\": item 5 (line 5) has it too"
     );
 }
 

@@ -145,6 +145,256 @@ fn check_reports_what_would_be_served() {
     }
 }
 
+/// Runs `janus` in a directory with these files.
+fn run_among(files: &[(&str, &str)], arguments: &[&str]) -> (i32, String, String) {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        std::fs::write(directory.path().join(name), content).unwrap();
+    }
+    let output = janus()
+        .args(arguments)
+        .current_dir(directory.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn check_tells_all_that_is_wrong_with_each_of_several_files() {
+    let files = [
+        ("good.json", "[{\"id\":1}]"),
+        (
+            "bad.ndjson",
+            "{\"id\":1}\n{\"id\":\n{\"id\":2}\noops\n{\"id\":1}\n{\"id\":null}\n",
+        ),
+        ("bad.csv", "id,n\n1,a\n2\n3,c\n3,d\n4,\"x\"y\n5,e\n"),
+        ("twice.json", "[{\"id\":1},\n{\"id\":1},\n{\"id\":2},\n{\"id\":1}]"),
+        ("cut.json", "[{\"id\":1},"),
+    ];
+    let (code, report, errors) = run_among(
+        &files,
+        &[
+            "check",
+            "good.json",
+            "bad.ndjson",
+            "bad.csv",
+            "twice.json",
+            "cut.json",
+            "none.json",
+        ],
+    );
+    assert_eq!(code, 65, "{errors}");
+    assert!(
+        report.contains("good.json") && report.contains("items       1"),
+        "{report}"
+    );
+    for line in [
+        "bad.ndjson: line 2, column ",
+        "bad.ndjson: line 4, column 1: expected",
+        "bad.ndjson: line 5, column 1: duplicate id \"1\": item 1 (line 1) has it too",
+        "bad.ndjson: line 6, column 1: the id (member \"id\") is null",
+        "bad.csv: line 3, column ",
+        "bad.csv: line 5, column 1: duplicate id \"3\"",
+        "bad.csv: line 6, column ",
+        "twice.json: line 2, column ",
+        "twice.json: line 4, column ",
+        "cut.json: line 1, column 11: unexpected end of input: expected",
+        "none.json: there is no such file",
+        "5 of 6 files are bad",
+    ] {
+        assert!(errors.contains(line), "{line:?} is not in {errors}");
+    }
+    let count = |name: &str| errors.matches(&format!("janus: {name}: line ")).count();
+    assert_eq!(
+        (count("bad.ndjson"), count("bad.csv"), count("twice.json")),
+        (4, 3, 2),
+        "{errors}"
+    );
+}
+
+#[test]
+fn check_tells_ten_errors_of_a_file_or_as_many_as_asked_for() {
+    let lines = "no\n".repeat(50);
+    for (arguments, expected) in [
+        (&["check", "a.ndjson"][..], 10),
+        (&["check", "a.ndjson", "--max-errors", "3"], 3),
+        (&["check", "a.ndjson", "--max-errors=1"], 1),
+        (&["check", "a.ndjson", "--max-errors=1000"], 50),
+    ] {
+        let (code, _, errors) = run_among(&[("a.ndjson", &lines)], arguments);
+        assert_eq!(
+            (code, errors.matches("a.ndjson: line ").count()),
+            (65, expected),
+            "{errors}"
+        );
+        let is_cut = expected > 1 && expected < 50;
+        assert_eq!(errors.contains("there may be more"), is_cut, "{errors}");
+    }
+}
+
+#[test]
+fn check_reports_as_json_for_programs() {
+    let files = [("good.csv", "id,n\n1,a\n"), ("bad.json", "[{\"id\":1},{\"id\":1}]")];
+    let (code, report, errors) = run_among(
+        &files,
+        &["check", "--output", "json", "good.csv", "bad.json", "none.json"],
+    );
+    assert_eq!((code, errors.as_str()), (65, ""));
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["ok"], false);
+    let [good, bad, none] = &report["files"].as_array().unwrap()[..] else {
+        panic!("{report}");
+    };
+    assert_eq!(
+        (&good["ok"], &good["data"]["items"], &good["data"]["format"]),
+        (&true.into(), &1.into(), &"csv".into())
+    );
+    assert_eq!(good["data"]["bodies"][0]["encoding"], "identity");
+    assert_eq!(good["errors"], serde_json::json!([]));
+    assert_eq!((&bad["ok"], bad.get("data")), (&false.into(), None));
+    let error = &bad["errors"][0];
+    assert_eq!(
+        (&error["code"], &error["line"], &error["column"]),
+        (&"duplicate_id".into(), &1.into(), &11.into())
+    );
+    assert!(error["message"].as_str().unwrap().starts_with("duplicate id \"1\""));
+    assert_eq!(none["errors"][0]["code"], "not_found");
+    let (code, report, _) = run_among(&files, &["check", "--output=json", "good.csv"]);
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!((code, &report["ok"]), (0, &true.into()));
+}
+
+#[test]
+fn a_setting_of_csv_for_data_that_is_none_is_told() {
+    let files = [("a.json", "[{\"id\":1}]")];
+    let (code, report, _) = run_among(
+        &files,
+        &[
+            "check",
+            "a.json",
+            "--delimiter",
+            ";",
+            "--unnamed-column",
+            "x",
+            "--csv-types",
+            "--csv-no-quotes",
+        ],
+    );
+    assert_eq!(code, 0);
+    for setting in ["delimiter", "unnamed-column", "csv-types", "csv-no-quotes"] {
+        let note = format!("--{setting} is for CSV, and this is json: it changes nothing");
+        assert!(report.contains(&note), "{note} is not in {report}");
+    }
+    let (_, report, _) = run_among(
+        &[("a.csv", "id;n\n1;2\n")],
+        &["check", "a.csv", "--delimiter", ";", "--csv-types"],
+    );
+    assert!(!report.contains("note"), "{report}");
+}
+
+#[test]
+fn a_source_that_may_not_be_read_or_fails_has_exit_codes_of_its_own() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (secret, folder) = (path("secret.json"), path("folder"));
+    std::fs::write(&secret, "[]").unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o000)).unwrap();
+    std::fs::create_dir(&folder).unwrap();
+    // Memory that is not mapped: it opens, and reading it fails.
+    let failing = "/proc/self/mem";
+    let is_permitted = std::fs::read(&secret).is_ok();
+    let below = format!("{secret}/a.json");
+    for command in ["serve", "check"] {
+        // To root everything is permitted.
+        if !is_permitted {
+            check_exit(&[command, &secret], 77, &["secret.json", "ermission denied"]);
+        }
+        check_exit(&[command, failing], 74, &[failing]);
+        check_exit(&[command, &folder], 66, &["a directory"]);
+        check_exit(&[command, &below], 66, &["a.json"]);
+    }
+}
+
+#[test]
+fn a_bad_source_is_found_before_a_port_is_bound() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (arguments, code) in [(&["none.json"][..], 66), (&["serve", "."], 66), (&[], 69)] {
+        let arguments: Vec<&str> = arguments.iter().copied().chain(["--listen", &address]).collect();
+        check_exit(&arguments, code, &[]);
+    }
+}
+
+#[test]
+fn a_file_alone_is_served() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("countries.json");
+    put(&path, br#"[{"cca3":"AND"}]"#);
+    let mut command = janus();
+    command
+        .arg(&path)
+        .args(["--id-field", "cca3", "--listen", "127.0.0.1:0", "--log-format", "json"]);
+    let mut server = Server::spawn(&mut command);
+    server.wait_for("\"message\":\"ready\"");
+    assert_eq!(server.get("/items/AND").text(), r#"{"cca3":"AND"}"#);
+}
+
+#[test]
+fn the_configuration_is_printed_in_place_of_serving() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("janus.toml");
+    std::fs::write(&file, "workers = 2\n").unwrap();
+    for command in [&[][..], &["serve"], &["check", "none.json"]] {
+        let output = janus()
+            .args(command)
+            .arg("--config")
+            .arg(&file)
+            .arg("--print-config")
+            .env("JANUS_ENCODINGS", "gzip")
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{text}");
+        for line in [
+            "encodings = \"gzip\"  # the environment: JANUS_ENCODINGS",
+            "listen = \"127.0.0.1:8080\"  # the default",
+            "janus.toml, line 1",
+        ] {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
+    }
+}
+
+#[test]
+fn the_first_success_after_failures_says_recovered() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("items.json");
+    put(&path, b"[1]");
+    let mut server = Server::of_file(&path, &[]);
+    for (content, says) in [
+        (&b"[1,"[..], "reload failed"),
+        (b"[1,,", "reload failed"),
+        (b"[1,2]", "\"recovered\""),
+    ] {
+        put(&path, content);
+        server.wait_for(says);
+    }
+    let recovered = |server: &mut Server| {
+        server
+            .log_so_far()
+            .iter()
+            .filter(|line| line.contains("\"recovered\""))
+            .count()
+    };
+    // Once, and not again.
+    put(&path, b"[1,2,3]");
+    server.wait_for("\"items\":3");
+    assert_eq!(recovered(&mut server), 1);
+}
+
 #[test]
 fn health_asks_a_running_server() {
     let server = Server::start(&[]);
@@ -186,7 +436,22 @@ fn completions_and_version_are_printed() {
         assert!(print(&["completions", shell]).contains("janus"));
     }
     assert!(print(&["--version"]).starts_with(&format!("janus {} (", env!("CARGO_PKG_VERSION"))));
-    assert!(print(&["--help"]).contains("Examples:"));
+    let (short, long) = (print(&["-h"]), print(&["--help"]));
+    assert!(short.contains("Examples:") && long.contains("Examples:"));
+    assert!(short.len() * 2 < long.len() && !short.contains("--hardware-device-label"));
+    // Every exit code is told of.
+    for code in [0_u32, 1, 2, 65, 66, 69, 70, 74, 77, 78, 130] {
+        let is_code = |word: &str| word.parse() == Ok(code);
+        assert!(
+            long.split(|c: char| !c.is_ascii_digit()).any(is_code),
+            "{code} is not in {long}"
+        );
+    }
+    let health = print(&["health", "--help"]);
+    assert!(
+        health.contains("--listen") && !health.contains("--encodings"),
+        "{health}"
+    );
 }
 
 #[test]

@@ -274,7 +274,7 @@ fn bombs_and_junk_are_refused_while_they_are_cheap() {
         (
             "lines.json.gz",
             "1GiB",
-            "line 209715202, column 1: id \"1\" stands twice: item 1 (line 1)",
+            "line 209715202, column 1: duplicate id \"1\": item 1 (line 1)",
         ),
         ("space.ndjson.gz", "1GiB", ""),
         ("between.json.gz", "1GiB", ""),

@@ -3,18 +3,22 @@
 //! [`settings::SETTINGS`] lists every setting once; flag, variable, file key, help and documentation follow from it. All
 //! that is wrong is reported together, each with flag, variable, value and where the value came from.
 
+mod print;
 mod resolve;
 pub mod settings;
 mod value;
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-pub use resolve::{ConfigError, Sources, resolve};
+pub use print::{Written, print};
+pub use resolve::{ConfigError, Origin, Sources, resolve, resolve_written};
 pub use settings::{SETTINGS, Setting, markdown};
+pub use value::{location, parse_duration};
 
 use crate::hardware::HardwareConfig;
 use crate::http::message::proxies::TrustedProxies;
@@ -101,6 +105,53 @@ pub struct Config {
 }
 
 impl Config {
+    /// What stands before any row of the table has been read: nothing, and what only the machine can tell. Every default
+    /// stands in the table.
+    fn blank() -> Self {
+        Self {
+            data: Location::Sample,
+            format: None,
+            charset: None,
+            id_field: String::new(),
+            is_id_required: false,
+            pointer: None,
+            ids_from_keys: false,
+            delimiter: None,
+            unnamed_column: None,
+            csv_types: false,
+            csv_no_quotes: false,
+            max_data_bytes: None,
+            listen: SocketAddr::from(([0, 0, 0, 0], 0)),
+            admin_listen: None,
+            admin_token_file: None,
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            max_connections: 0,
+            min_send_rate: 0,
+            base_path: String::new(),
+            encodings: Vec::new(),
+            cache_control: String::new(),
+            cors_origin: CorsOrigins::None,
+            cors_headers: String::new(),
+            watch: false,
+            poll_interval: None,
+            guards: Guards::default(),
+            hardware: HardwareConfig::default(),
+            drain_delay: Duration::ZERO,
+            shutdown_timeout: Duration::ZERO,
+            access_log: false,
+            access_log_exclude: Vec::new(),
+            proxy_protocol: false,
+            trusted_proxies: Vec::new(),
+            log_level: LogLevel::Info,
+            log_format: if std::io::stderr().is_terminal() {
+                LogFormat::Text
+            } else {
+                LogFormat::Json
+            },
+            lane: false,
+        }
+    }
+
     /// The proxies that begin their connections to the main listener with the PROXY protocol, if any do.
     pub fn introducing_proxies(&self) -> Option<TrustedProxies> {
         self.proxy_protocol

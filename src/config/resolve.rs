@@ -3,23 +3,15 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::IsTerminal;
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
+use super::Config;
+use super::print::{Written, hidden};
 use super::settings::{SETTINGS, Setting};
-use super::value::{self, Expected};
-use super::{Config, LogFormat};
+use super::value;
 use crate::exit;
-use crate::hardware::HardwareConfig;
-use crate::hardware::sampler::INTERVAL_MIN;
 use crate::items::Format;
-use crate::reload::Guards;
 use crate::source::Location;
-
-/// The shortest poll interval: more often is a busy loop.
-const POLL_INTERVAL_MIN: Duration = Duration::from_millis(100);
 
 /// Where values come from.
 #[derive(Clone, Debug, Default)]
@@ -64,11 +56,22 @@ impl std::error::Error for ConfigError {}
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Origin {
+pub enum Origin {
+    /// Nowhere.
     Default,
+    /// On the command line.
     Flag,
+    /// In the variable of the setting.
     Variable,
-    File { path: PathBuf, line: usize },
+    /// In the variable `PORT`.
+    Port,
+    /// In the configuration file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
 }
 
 impl fmt::Display for Origin {
@@ -77,6 +80,7 @@ impl fmt::Display for Origin {
             Self::Default => f.write_str("the default"),
             Self::Flag => f.write_str("the command line"),
             Self::Variable => f.write_str("the environment"),
+            Self::Port => f.write_str("the environment: PORT"),
             Self::File { path, line } => write!(f, "{}, line {line}", path.display()),
         }
     }
@@ -88,6 +92,15 @@ impl fmt::Display for Origin {
 ///
 /// All that is wrong with any of the values, together.
 pub fn resolve(sources: &Sources) -> Result<Config, ConfigError> {
+    resolve_written(sources).map(|(config, _)| config)
+}
+
+/// As [`resolve`], with each setting as it was written, in the order of the table.
+///
+/// # Errors
+///
+/// As of [`resolve`].
+pub fn resolve_written(sources: &Sources) -> Result<(Config, Vec<Written>), ConfigError> {
     let mut resolver = Resolver {
         values: BTreeMap::new(),
         problems: Vec::new(),
@@ -105,7 +118,7 @@ pub fn resolve(sources: &Sources) -> Result<Config, ConfigError> {
     }
     let config = resolver.config(sources);
     match config {
-        Some(config) if resolver.problems.is_empty() => Ok(config),
+        Some(config) if resolver.problems.is_empty() => Ok((config, resolver.written())),
         _ => Err(ConfigError {
             problems: resolver.problems,
             is_usage: resolver.is_usage,
@@ -153,7 +166,7 @@ impl Resolver {
                     );
                     let hint = hint.map(|name| format!("; {name} is the nearest")).unwrap_or_default();
                     self.problems
-                        .push(format!("{:?} is no setting{hint} [{origin}]", key.get_ref()));
+                        .push(format!("unknown key {:?}{hint} [{origin}]", key.get_ref()));
                 }
             }
         }
@@ -173,7 +186,7 @@ impl Resolver {
                 let near = nearest(variable, SETTINGS.iter().map(Setting::variable), 2);
                 if let Some(near) = near {
                     self.problems.push(format!(
-                        "{variable} is no setting; did you mean {near}? [the environment]"
+                        "unknown variable {variable}; did you mean {near}? [the environment]"
                     ));
                 }
             }
@@ -196,60 +209,6 @@ impl Resolver {
         self.values.insert(setting.name, (text.to_owned(), origin));
     }
 
-    /// A value that is always there.
-    fn get<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T, Expected>) -> Option<T> {
-        match self.values[name]
-            .0
-            .to_str()
-            .map_or_else(|| Err("UTF-8".to_owned()), parse)
-        {
-            Ok(value) => Some(value),
-            Err(expected) => {
-                self.refuse(name, &format!("is not {expected}"));
-                None
-            }
-        }
-    }
-
-    /// A value that may be left out: an empty one is none. The outer option is whether it is right.
-    fn optional<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Result<T, Expected>) -> Option<Option<T>> {
-        if self.values[name].0.is_empty() {
-            Some(None)
-        } else {
-            self.get(name, parse).map(Some)
-        }
-    }
-
-    /// A path, which need not be text; an empty one is none.
-    fn path(&self, name: &'static str) -> Option<PathBuf> {
-        let (path, _) = &self.values[name];
-        (!path.is_empty()).then(|| PathBuf::from(path))
-    }
-
-    /// A directory that is always named. `None` if it is not an absolute path.
-    fn directory(&mut self, name: &'static str) -> Option<PathBuf> {
-        let directory = PathBuf::from(&self.values[name].0);
-        if directory.is_absolute() {
-            return Some(directory);
-        }
-        self.refuse(name, "is not an absolute path");
-        None
-    }
-
-    /// Where the data comes from. The sample is served only where nothing at all was said.
-    fn data(&mut self) -> Option<Location> {
-        let (path, origin) = &self.values["data"];
-        match path.to_str() {
-            Some("") if *origin == Origin::Default => Some(Location::Sample),
-            Some("") => {
-                self.refuse("data", "names no file; - is standard input");
-                None
-            }
-            Some("-") => Some(Location::Stdin),
-            _ => Some(Location::File(PathBuf::from(path))),
-        }
-    }
-
     fn is_asked_for(&self, name: &str) -> bool {
         self.values[name].1 != Origin::Default
     }
@@ -257,144 +216,72 @@ impl Resolver {
     fn refuse(&mut self, name: &'static str, why: &str) {
         let (text, origin) = &self.values[name];
         self.is_usage |= *origin == Origin::Flag;
-        let variable = Setting::named(name).expect("only settings are refused").variable();
+        let setting = Setting::named(name).expect("only settings are refused");
+        let variable = setting.variable();
+        let text = hidden(setting, text);
         self.problems
             .push(format!("--{name} ({variable}): {text:?} {why} [{origin}]"));
     }
 
     fn config(&mut self, sources: &Sources) -> Option<Config> {
-        let data = self.data();
-        let format = self.optional("format", |text| {
-            text.parse::<Format>()
-                .map_err(|_| "json, ndjson, concatenated, csv or tsv".to_owned())
-        });
-        let charset = self.optional("charset", |text| text.parse().map_err(|_| value::expected_charset()));
-        let id_field = self.get("id-field", value::id_field);
-        let pointer = self.optional("pointer", |text| {
-            text.parse().map_err(|error| format!("a JSON pointer: {error}"))
-        });
-        let ids_from_keys = self.get("ids-from-keys", value::boolean);
-        let delimiter = self.optional("delimiter", |text| {
-            text.parse().map_err(|_| value::expected_delimiter())
-        });
-        let unnamed_column = self.optional("unnamed-column", |text| Ok(text.to_owned()));
-        let csv_types = self.get("csv-types", value::boolean);
-        let csv_no_quotes = self.get("csv-no-quotes", value::boolean);
-        let max_data_bytes = self.optional("max-data-bytes", value::size);
-        let listen = self.listen(sources);
-        let admin_listen = self.optional("admin-listen", value::address);
-        let admin_token_file = self.path("admin-token-file");
-        let workers = self.optional("workers", |text| value::number(text, 1..=1024));
-        let max_connections = self.get("max-connections", |text| value::number(text, 1..=10_000_000));
-        let min_send_rate = self.get("min-send-rate", value::rate);
-        let encodings = self.get("encodings", value::codings);
-        let cache_control = self.get("cache-control", value::header_value);
-        let cors_origin = self.get("cors-origin", value::origins);
-        let cors_headers = self.get("cors-headers", value::field_names);
-        let base_path = self.get("base-path", value::base_path);
-        let _ = self.get("no-watch", value::boolean);
-        let watch = self.get("watch", value::boolean);
-        let poll_interval = self.get("poll-interval", |text| {
-            let expected = || "a duration of at least 100ms, or 0 for never".to_owned();
-            match value::duration(text)? {
-                Duration::ZERO => Ok(None),
-                interval => (interval >= POLL_INTERVAL_MIN)
-                    .then_some(Some(interval))
-                    .ok_or_else(expected),
-            }
-        });
-        let allow_empty = self.get("allow-empty", value::boolean);
-        let items_min = self.get("min-items", |text| value::number(text, 0..=u32::MAX as usize));
-        let removed_max = self.optional("max-removed", value::share);
-        let mode = self.get("hardware", value::hardware_mode);
-        let interval = self.get("hardware-interval", |text| {
-            let expected = || "a duration of at least 1s".to_owned();
-            value::duration(text)
-                .and_then(|interval| (interval >= INTERVAL_MIN).then_some(interval).ok_or_else(expected))
-        });
-        let trust_vm = self.get("hardware-trust-vm", value::boolean);
-        let device_label = self.get("hardware-device-label", value::device_label);
-        let sysfs_root = self.directory("sysfs-root");
-        let procfs_root = self.directory("procfs-root");
-        let drain_delay = self.get("drain-delay", value::duration);
-        let shutdown_timeout = self.get("shutdown-timeout", value::duration);
-        let access_log = self.get("access-log", value::boolean);
-        let access_log_exclude = self.get("access-log-exclude", value::routes);
-        let proxy_protocol = self.get("proxy-protocol", value::boolean);
-        let trusted_proxies = self.get("trusted-proxies", value::networks);
-        let log_level = self.get("log-level", value::log_level);
-        let log_format = self.optional("log-format", value::log_format);
-        let no_lane = self.get("no-lane", value::boolean);
-
-        let config = Config {
-            data: data?,
-            format: format?,
-            charset: charset?,
-            id_field: id_field?,
-            is_id_required: self.is_asked_for("id-field"),
-            pointer: pointer?,
-            ids_from_keys: ids_from_keys?,
-            delimiter: delimiter?,
-            unnamed_column: unnamed_column?,
-            csv_types: csv_types?,
-            csv_no_quotes: csv_no_quotes?,
-            max_data_bytes: max_data_bytes?,
-            listen: listen?,
-            admin_listen: admin_listen?,
-            admin_token_file,
-            workers: workers?.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
-            max_connections: max_connections?,
-            min_send_rate: min_send_rate?,
-            encodings: encodings?,
-            cache_control: cache_control?,
-            cors_origin: cors_origin?,
-            cors_headers: cors_headers?,
-            base_path: base_path?,
-            watch: watch?,
-            poll_interval: poll_interval?,
-            guards: Guards {
-                allow_empty: allow_empty?,
-                items_min: items_min?,
-                removed_max: removed_max?,
-            },
-            hardware: HardwareConfig {
-                mode: mode?,
-                interval: interval?,
-                trust_vm: trust_vm?,
-                device_label: device_label?,
-                sysfs_root: sysfs_root?,
-                procfs_root: procfs_root?,
-            },
-            drain_delay: drain_delay?,
-            shutdown_timeout: shutdown_timeout?,
-            access_log: access_log?,
-            access_log_exclude: access_log_exclude?,
-            proxy_protocol: proxy_protocol?,
-            trusted_proxies: trusted_proxies?,
-            log_level: log_level?,
-            log_format: log_format?.unwrap_or_else(default_log_format),
-            lane: !no_lane?,
-        };
-        self.contradictions(&config);
-        Some(config)
-    }
-
-    /// `PORT` is how platforms tell a program its port: it beats all but the flag.
-    fn listen(&mut self, sources: &Sources) -> Option<SocketAddr> {
-        let mut listen = self.get("listen", value::address)?;
-        if self.values["listen"].1 != Origin::Flag
-            && let Some(port) = sources.variables.get("PORT").filter(|port| !port.is_empty())
-        {
-            match port.to_str().and_then(|port| port.parse().ok()) {
-                Some(port) => listen.set_port(port),
-                None => {
-                    self.problems
-                        .push(format!("PORT: {port:?} is not a port, 0 to 65535 [the environment]"));
-                    return None;
-                }
+        let mut config = Config::blank();
+        let mut is_right = true;
+        for setting in SETTINGS {
+            let (value, origin) = &self.values[setting.name];
+            let is_left_out = value.is_empty() && setting.default.is_empty();
+            let read = if !is_left_out {
+                setting
+                    .read(value, &mut config)
+                    .map_err(|expected| format!("is not {expected}"))
+            } else if setting.name == "data" && *origin != Origin::Default {
+                // The sample is served only where nothing at all was said.
+                Err("names no file; - is standard input".to_owned())
+            } else {
+                Ok(())
+            };
+            if let Err(why) = read {
+                is_right = false;
+                self.refuse(setting.name, &why);
             }
         }
-        Some(listen)
+        is_right &= self.take_port(&mut config, sources);
+        config.is_id_required = self.is_asked_for("id-field");
+        if is_right {
+            self.contradictions(&config);
+        }
+        is_right.then_some(config)
+    }
+
+    /// `PORT` is how platforms tell a program its port: it beats all but the flag. False if it is none.
+    fn take_port(&mut self, config: &mut Config, sources: &Sources) -> bool {
+        let Some(port) = sources.variables.get("PORT").filter(|port| !port.is_empty()) else {
+            return true;
+        };
+        if self.values["listen"].1 == Origin::Flag {
+            return true;
+        }
+        let Some(number) = port.to_str().and_then(|port| port.parse().ok()) else {
+            self.problems
+                .push(format!("PORT: {port:?} is not a port, 0 to 65535 [the environment]"));
+            return false;
+        };
+        config.listen.set_port(number);
+        let listen = config.listen.to_string();
+        self.values.insert("listen", (listen.into(), Origin::Port));
+        true
+    }
+
+    /// Every setting as it was written. `no-watch` is the other form of `watch`.
+    fn written(self) -> Vec<Written> {
+        let mut values = self.values;
+        let (watch, origin) = values["watch"].clone();
+        let is_off = watch.to_str().map(value::boolean) == Some(Ok(false));
+        values.insert("no-watch", (is_off.to_string().into(), origin));
+        let written = |setting: &'static Setting| {
+            let (value, origin) = values.remove(setting.name)?;
+            Some(Written { setting, value, origin })
+        };
+        SETTINGS.iter().filter_map(written).collect()
     }
 
     fn contradictions(&mut self, config: &Config) {
@@ -465,12 +352,4 @@ fn nearest(name: &str, known: impl Iterator<Item = String>, distance_max: usize)
         .filter(|(distance, _)| *distance <= distance_max)
         .min()
         .map(|(_, known)| known)
-}
-
-fn default_log_format() -> LogFormat {
-    if std::io::stderr().is_terminal() {
-        LogFormat::Text
-    } else {
-        LogFormat::Json
-    }
 }

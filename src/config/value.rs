@@ -1,16 +1,23 @@
 //! Values as they are written: durations, sizes, addresses, lists.
 
+use std::ffi::OsStr;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use super::{CorsOrigins, LogFormat, LogLevel};
+use crate::hardware::sampler::INTERVAL_MIN;
 use crate::hardware::{DeviceLabel, Mode};
 use crate::http::answer::route::Route;
-use crate::items::Pointer;
+use crate::items::{Charset, Delimiter, Format, Pointer};
 use crate::reload::Share;
 use crate::snapshot::Coding;
+use crate::source::Location;
+
+/// The shortest poll interval: more often is a busy loop.
+const POLL_INTERVAL_MIN: Duration = Duration::from_millis(100);
 
 /// What was expected instead, as the end of a sentence: "... is not {this}".
 pub(super) type Expected = String;
@@ -49,6 +56,18 @@ pub(super) fn duration(text: &str) -> Result<Duration, Expected> {
         .checked_mul(milliseconds)
         .map(Duration::from_millis)
         .ok_or_else(expected)
+}
+
+/// A duration with its unit, longer than none.
+///
+/// # Errors
+///
+/// What was expected, if it is none.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    duration(text)
+        .ok()
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "expected a duration with its unit, as 500ms or 2s".to_owned())
 }
 
 pub(super) fn size(text: &str) -> Result<u64, Expected> {
@@ -126,22 +145,64 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, Expected> {
 
 /// A member's name, or a pointer to it; empty for none.
 pub(super) fn id_field(text: &str) -> Result<String, Expected> {
-    let as_pointer = || {
-        text.parse::<Pointer>()
-            .map_err(|error| format!("a JSON pointer: {error}"))
-    };
     if text.starts_with('/') {
-        as_pointer()?;
+        pointer(text)?;
     }
     Ok(text.to_owned())
 }
 
-pub(super) fn expected_charset() -> Expected {
-    "the label of a charset, as utf-16, windows-1252 or shift_jis".to_owned()
+pub(super) fn format(text: &str) -> Result<Format, Expected> {
+    text.parse()
+        .map_err(|_| "json, ndjson, concatenated, csv or tsv".to_owned())
 }
 
-pub(super) fn expected_delimiter() -> Expected {
-    "one character that is no letter, digit, quote or line end, or comma, semicolon, tab or pipe".to_owned()
+pub(super) fn charset(text: &str) -> Result<Charset, Expected> {
+    text.parse()
+        .map_err(|_| "the label of a charset, as utf-16, windows-1252 or shift_jis".to_owned())
+}
+
+pub(super) fn pointer(text: &str) -> Result<Pointer, Expected> {
+    text.parse().map_err(|error| format!("a JSON pointer: {error}"))
+}
+
+pub(super) fn delimiter(text: &str) -> Result<Delimiter, Expected> {
+    text.parse().map_err(|_| {
+        "one character that is no letter, digit, quote or line end, or comma, semicolon, tab or pipe".to_owned()
+    })
+}
+
+/// Where data comes from, by a path that is not empty.
+pub fn location(path: &OsStr) -> Location {
+    if path == "-" {
+        Location::Stdin
+    } else {
+        Location::File(path.into())
+    }
+}
+
+/// A directory's absolute path.
+pub(super) fn directory(path: &OsStr) -> Result<PathBuf, Expected> {
+    let path = PathBuf::from(path);
+    path.is_absolute()
+        .then_some(path)
+        .ok_or_else(|| "an absolute path".to_owned())
+}
+
+/// How often to look at a file; `None` for never.
+pub(super) fn poll_interval(text: &str) -> Result<Option<Duration>, Expected> {
+    match duration(text)? {
+        Duration::ZERO => Ok(None),
+        interval if interval >= POLL_INTERVAL_MIN => Ok(Some(interval)),
+        _ => Err("a duration of at least 100ms, or 0 for never".to_owned()),
+    }
+}
+
+pub(super) fn hardware_interval(text: &str) -> Result<Duration, Expected> {
+    duration(text).and_then(|interval| {
+        (interval >= INTERVAL_MIN)
+            .then_some(interval)
+            .ok_or_else(|| "a duration of at least 1s".to_owned())
+    })
 }
 
 /// The elements of a list, which are separated by commas.

@@ -1,6 +1,7 @@
 //! The collection: one contiguous arena of item text, where each item ends, and the id index.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::ParseOptions;
 use super::error::{Fault, ParseError};
+use super::faults::Collector;
 use super::id::IdField;
 use super::index::{HashKey, Index};
 use super::record::{Ascending, Far, Ids, Keys, Place, Record};
@@ -240,6 +242,8 @@ pub(super) struct Builder {
     size_hint: Option<u64>,
     /// The most that the items may be made, in bytes.
     bytes_made_max: u64,
+    /// Where faults are collected, and what of the ids is known meanwhile: the items that have each.
+    collecting: Option<(Collector, HashMap<Vec<u8>, usize>)>,
     /// The length of the arena from which on it has to be asked whether there may be more: as long as it is below, each
     /// item costs one comparison.
     checked_length: usize,
@@ -272,6 +276,7 @@ impl Builder {
             hashes: Vec::new(),
             size_hint: options.size_hint,
             bytes_made_max: options.bytes_made_max,
+            collecting: options.collector.clone().map(|collector| (collector, HashMap::new())),
             checked_length: 0,
         }
     }
@@ -324,6 +329,49 @@ impl Builder {
     /// Where the next item's text is to be appended.
     pub(super) fn next(&mut self) -> &mut Vec<u8> {
         &mut self.arena
+    }
+
+    /// Passes over what begins at `start` in the arena, if faults are collected.
+    ///
+    /// # Errors
+    ///
+    /// The fault, if they are not, or if there are enough of them.
+    pub(super) fn pass_over(&mut self, start: usize, fault: super::DataError) -> Result<(), super::DataError> {
+        match &self.collecting {
+            Some((collector, _)) if !fault.fault().is_final() => {
+                collector.collect(fault)?;
+                self.arena.truncate(start);
+                Ok(())
+            }
+            _ => Err(fault),
+        }
+    }
+
+    /// Sees to the ids of what was pushed since the last time, and collects those that stand twice.
+    fn collect_duplicates(&mut self, places: &mut impl Places) -> Result<(), super::DataError> {
+        let Some((collector, known)) = &mut self.collecting else {
+            return Ok(());
+        };
+        let first_pushed = self.lines.len();
+        for (number, place) in self.places.drain(..).enumerate() {
+            let second = first_pushed + number;
+            self.lines.push(places.line(place));
+            let key = self.parts.key(&self.arena, second);
+            match known.get(&*key) {
+                None => drop(known.insert(key.into_owned(), second)),
+                Some(&first) => {
+                    let fault = Fault::DuplicateId {
+                        id: String::from_utf8_lossy(&key).into_owned(),
+                        first_item: first as u64 + 1,
+                        first_line: self.lines.get(first),
+                        is_key: matches!(self.parts.ids, Ids::Apart(_)),
+                    };
+                    collector.collect(places.error(place, fault))?;
+                }
+            }
+        }
+        self.hashes.clear();
+        Ok(())
     }
 
     /// Whether the items so far have ids.
@@ -413,6 +461,9 @@ impl Builder {
 
     /// Indexes what was pushed since the last time, while its places are still known.
     pub(super) fn index(&mut self, places: &mut impl Places) -> Result<(), super::DataError> {
+        if self.collecting.is_some() {
+            return self.collect_duplicates(places);
+        }
         self.reserve_records();
         let Self { arena, parts, .. } = self;
         let mut index = std::mem::take(&mut parts.index);
@@ -443,7 +494,12 @@ impl Builder {
     /// As [`Builder::index`], before the fault of a later item is told: of two faults the first in the source is.
     pub(super) fn index_before(&mut self, error: ParseError, places: &mut impl Places) -> ParseError {
         // Some faults end a push in the middle.
-        let is_whole = self.parts.index.len() + self.hashes.len() == self.parts.records.len();
+        let indexed = if self.collecting.is_some() {
+            self.lines.len()
+        } else {
+            self.parts.index.len()
+        };
+        let is_whole = indexed + self.hashes.len() == self.parts.records.len();
         match error {
             ParseError::Data(error) if is_whole && self.has_ids() => match self.index(places) {
                 Ok(()) => error.into(),

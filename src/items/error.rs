@@ -35,7 +35,7 @@ pub enum Fault {
     #[error("there is no data: an empty collection is written []")]
     Empty,
     /// Text that is not JSON.
-    #[error("expected {expected}, found {found}")]
+    #[error("{}", syntax(.expected, *.found))]
     Syntax {
         /// What could have stood there.
         expected: &'static str,
@@ -93,7 +93,7 @@ pub enum Fault {
         found: &'static str,
     },
     /// Two members of the name that the pointer goes by.
-    #[error("member {0:?} stands twice in the object that --pointer leads through, so it is ambiguous")]
+    #[error("duplicate key {0:?} in the object that --pointer leads through, which is ambiguous")]
     AmbiguousPointer(String),
     /// An id that names nothing.
     #[error(
@@ -112,7 +112,7 @@ pub enum Fault {
     #[error("the key is an empty string, which names nothing")]
     EmptyKey,
     /// Two items of one id.
-    #[error("id {id:?} stands twice: item {first_item} (line {first_line}) has it too")]
+    #[error("duplicate id {id:?}: item {first_item} (line {first_line}) has it too")]
     DuplicateId {
         /// The id's key text.
         id: String,
@@ -209,6 +209,13 @@ impl fmt::Display for Found {
     }
 }
 
+fn syntax(expected: &str, found: Found) -> String {
+    match found {
+        Found::End => format!("unexpected end of input: expected {expected}"),
+        found => format!("expected {expected}, found {found}"),
+    }
+}
+
 fn hint(ways: &[String], a_line: bool) -> String {
     let mut hint = String::new();
     if !ways.is_empty() {
@@ -221,6 +228,18 @@ fn hint(ways: &[String], a_line: bool) -> String {
 }
 
 impl Fault {
+    /// Whether nothing after it can be read, whatever is passed over.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::TooMuchText
+                | Self::TooMuchMade { .. }
+                | Self::NoMemory { .. }
+                | Self::TooManyItems
+                | Self::Charset(_)
+        )
+    }
+
     /// A stable name.
     pub fn code(&self) -> &'static str {
         match self {

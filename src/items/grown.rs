@@ -2,11 +2,10 @@
 
 use std::io::{self, Read};
 
+use super::csv::{self, Delimiter};
+
 /// How much is read at a time, in bytes.
 const CHUNK: usize = 64 << 10;
-
-/// What separates the fields of a row, as far as a header row can tell.
-const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// Where records end.
 #[derive(Clone, Copy, Debug)]
@@ -15,9 +14,9 @@ pub(super) enum Ends {
     Anywhere,
     /// With a line.
     Line,
-    /// With a row of CSV, which a line end within a quoted field does not end. What separates fields follows from the
-    /// first row if it is not given.
-    Row(Option<u8>),
+    /// With a row of CSV, which a line end within a quoted field does not end: what separates fields, and what usually does
+    /// where that is not given and the first row does not tell.
+    Row(Option<Delimiter>, Delimiter),
 }
 
 /// A reader of whole records: what comes after the last end of one is not there.
@@ -35,9 +34,9 @@ pub(super) struct WholeRecords<R> {
 
 impl<R: Read> WholeRecords<R> {
     pub(super) fn new(reader: R, ends: Ends) -> Self {
-        let delimiter = match ends {
-            Ends::Row(delimiter) => delimiter,
-            Ends::Anywhere | Ends::Line => None,
+        let (delimiter, usual) = match ends {
+            Ends::Row(delimiter, usual) => (delimiter, usual),
+            Ends::Anywhere | Ends::Line => (None, csv::Usual::csv(false).delimiter),
         };
         Self {
             reader,
@@ -45,7 +44,7 @@ impl<R: Read> WholeRecords<R> {
             given: 0,
             whole: 0,
             ends,
-            rows: Rows::new(delimiter),
+            rows: Rows::new(delimiter, usual),
         }
     }
 }
@@ -74,7 +73,7 @@ impl<R: Read> Read for WholeRecords<R> {
                 return Ok(0);
             }
             let end = match self.ends {
-                Ends::Row(_) => self.rows.end(&self.buffer),
+                Ends::Row(..) => self.rows.end(&self.buffer),
                 Ends::Anywhere | Ends::Line => memchr::memrchr(b'\n', &self.buffer[before..]).map(|at| before + at + 1),
             };
             self.whole = end.unwrap_or(0);
@@ -99,7 +98,8 @@ enum At {
 /// Follows the rows of CSV. Only where they end is known here; what is not CSV is the parser's to refuse.
 #[derive(Debug)]
 struct Rows {
-    delimiter: Option<u8>,
+    delimiter: Option<Delimiter>,
+    usual: Delimiter,
     at: At,
     is_start: bool,
     /// How much of the buffer has been followed: what is kept of it begins after the last whole row.
@@ -107,9 +107,10 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(delimiter: Option<u8>) -> Self {
+    fn new(delimiter: Option<Delimiter>, usual: Delimiter) -> Self {
         Self {
             delimiter,
+            usual,
             at: At::FieldStart,
             is_start: true,
             followed: 0,
@@ -121,12 +122,13 @@ impl Rows {
         if self.is_start {
             // The first row tells what separates fields, and whether there is a byte order mark.
             if self.delimiter.is_none() {
-                self.delimiter = Some(delimiter_of(&buffer[..memchr::memchr(b'\n', buffer)?]));
+                let line = &buffer[..=memchr::memchr(b'\n', buffer)?];
+                self.delimiter = Some(csv::delimiter_of(line, self.usual));
             }
             self.is_start = false;
             self.followed = if buffer.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         }
-        let delimiter = self.delimiter.unwrap_or(b',');
+        let delimiter = self.delimiter.unwrap_or(self.usual).byte();
         let mut end = None;
         for (index, &byte) in buffer.iter().enumerate().skip(self.followed) {
             self.at = match (self.at, byte) {
@@ -146,21 +148,17 @@ impl Rows {
     }
 }
 
-/// What separates the fields of a header row.
-fn delimiter_of(header: &[u8]) -> u8 {
-    if let [b's', b'e', b'p', b'=', delimiter, ..] = header {
-        return *delimiter;
-    }
-    let count = |delimiter: &u8| memchr::memchr_iter(*delimiter, header).count();
-    // The first of those that stand most often.
-    DELIMITERS.into_iter().rev().max_by_key(count).unwrap_or(b',')
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// Rows of CSV, with this delimiter.
+    fn row(delimiter: Option<u8>) -> Ends {
+        let given = delimiter.map(|byte| char::from(byte).to_string().parse().unwrap());
+        Ends::Row(given, csv::Usual::csv(false).delimiter)
+    }
 
     /// Reads in pieces of `piece` bytes, as a file that grows might be read.
     fn whole(text: &str, ends: Ends, piece: usize) -> String {
@@ -194,7 +192,7 @@ mod tests {
             more in "[,\"a\n]{0,20}",
             piece in 1_usize..9,
         ) {
-            for ends in [Ends::Line, Ends::Row(Some(b',')), Ends::Row(None)] {
+            for ends in [Ends::Line, row(Some(b',')), row(None)] {
                 let read = whole(&text, ends, usize::MAX);
                 prop_assert_eq!(&whole(&text, ends, piece), &read);
                 prop_assert!(text.starts_with(&read) && (read.is_empty() || read.ends_with('\n')));
@@ -233,10 +231,10 @@ mod tests {
             ("sep=|\nid|n,m\n1|\"a\n", "sep=|\nid|n,m\n"),
             ("\u{feff}\"id\nx\",n\n1", "\u{feff}\"id\nx\",n\n"),
         ] {
-            check(Ends::Row(None), text, expected);
+            check(row(None), text, expected);
         }
-        check(Ends::Row(Some(b';')), "id,n;m\n1,\"a;b\n", "id,n;m\n1,\"a;b\n");
-        check(Ends::Row(Some(b'\t')), "id\tn\n1\t\"a\n", "id\tn\n");
-        check(Ends::Row(Some(b'\t')), "id,n\n1,\"a\n", "id,n\n1,\"a\n");
+        check(row(Some(b';')), "id,n;m\n1,\"a;b\n", "id,n;m\n1,\"a;b\n");
+        check(row(Some(b'\t')), "id\tn\n1\t\"a\n", "id\tn\n");
+        check(row(Some(b'\t')), "id,n\n1,\"a\n", "id,n\n1,\"a\n");
     }
 }

@@ -228,7 +228,10 @@ impl<'a, R: Read> Document<'a, R> {
                 self.builder.push(out_start, id, place)
             }
         };
-        pushed.map_err(|fault| self.text.error_at(start, fault))?;
+        if let Err(fault) = pushed {
+            let error = self.text.error_at(start, fault);
+            self.builder.pass_over(out_start, error)?;
+        }
         self.text.at = scanned.end;
         Ok(())
     }

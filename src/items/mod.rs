@@ -15,6 +15,7 @@ mod charset;
 mod collection;
 mod csv;
 mod error;
+mod faults;
 mod format;
 mod grown;
 mod id;
@@ -39,6 +40,7 @@ pub use charset::{Charset, UnknownCharset};
 pub use collection::Collection;
 pub use csv::{BadDelimiter, Delimiter};
 pub use error::{DataError, Fault, Found, ParseError};
+pub use faults::Collector;
 pub use format::{Format, Told, UnknownFormat};
 pub use note::Note;
 pub use pointer::{Pointer, PointerError};
@@ -80,6 +82,8 @@ pub struct ParseOptions {
     pub ledger: Ledger,
     /// How JSON text is read.
     pub way: Way,
+    /// Where faults are collected, if what is at fault is to be passed over.
+    pub collector: Option<Collector>,
 }
 
 impl Default for ParseOptions {
@@ -99,6 +103,7 @@ impl Default for ParseOptions {
             size_hint: None,
             ledger: Ledger::default(),
             way: Way::default(),
+            collector: None,
         }
     }
 }
@@ -133,6 +138,33 @@ pub struct Parsed {
 /// ```
 pub fn parse(format: Format, input: impl Read, options: &ParseOptions) -> Result<Collection, ParseError> {
     read(Told::Given(format), input, options).map(|parsed| parsed.items)
+}
+
+/// All that is wrong with the data, at most `errors_max` of it. What is at fault is passed over where that is possible: a line
+/// of NDJSON, a row of CSV, an item whose id is at fault. A document of JSON that is none ends with its first fault.
+///
+/// # Errors
+///
+/// If the input cannot be read.
+pub fn faults(told: Told, input: impl Read, options: &ParseOptions, errors_max: usize) -> io::Result<Vec<DataError>> {
+    let collector = Collector::new(errors_max);
+    let options = ParseOptions {
+        collector: Some(collector.clone()),
+        // Piece by piece, so that one can be passed over.
+        way: Way::Scanner,
+        // What a column holds is not at fault.
+        csv_types: false,
+        ..options.clone()
+    };
+    match read(told, input, &options) {
+        Ok(_) => Ok(collector.faults()),
+        Err(ParseError::Data(last)) => {
+            // The last one that there is room for is the end of it.
+            let _ = collector.collect(last);
+            Ok(collector.faults())
+        }
+        Err(ParseError::Io(error)) => Err(error),
+    }
 }
 
 /// How many bytes are looked at to tell a format.
@@ -171,11 +203,21 @@ pub fn read(told: Told, input: impl Read, options: &ParseOptions) -> Result<Pars
         Format::Json | Format::Concatenated => Ends::Anywhere,
         Format::Csv | Format::Tsv if options.csv_no_quotes => Ends::Line,
         Format::Ndjson => Ends::Line,
-        Format::Csv => Ends::Row(options.delimiter.map(Delimiter::byte)),
-        Format::Tsv => Ends::Row(options.delimiter.map(Delimiter::byte).or(Some(b'\t'))),
+        Format::Csv => Ends::Row(options.delimiter, csv::Usual::csv(false).delimiter),
+        Format::Tsv => Ends::Row(options.delimiter, csv::Usual::tsv(false).delimiter),
     };
-    let mut input = WholeRecords::new(io::Cursor::new(start).chain(input), ends);
     let mut notes = Vec::new();
+    let for_csv = [
+        ("delimiter", options.delimiter.is_some()),
+        ("unnamed-column", options.unnamed_column.is_some()),
+        ("csv-types", options.csv_types),
+        ("csv-no-quotes", options.csv_no_quotes),
+    ];
+    if !matches!(format, Format::Csv | Format::Tsv) {
+        let of_no_use = for_csv.into_iter().filter(|(_, is_set)| *is_set);
+        notes.extend(of_no_use.map(|(setting, _)| Note::NotCsv { setting, format }));
+    }
+    let mut input = WholeRecords::new(io::Cursor::new(start).chain(input), ends);
     let is_given = told == Told::Given(format);
     let items = match format {
         Format::Json => json::parse(&mut input, options),

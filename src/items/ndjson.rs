@@ -60,7 +60,16 @@ fn read_lines<R: Read>(
             let Some(length) = line_length(text) else { break };
             let start = text.at;
             line += 1;
-            if parse_line(text, start..start + length, line, id_field, builder)? {
+            let out_start = builder.next().len();
+            let is_item = match parse_line(text, start..start + length, line, id_field, builder) {
+                Err(ParseError::Data(error)) => {
+                    builder.pass_over(out_start, error)?;
+                    // It was meant to be one.
+                    true
+                }
+                parsed => parsed?,
+            };
+            if is_item {
                 count += 1;
                 if count == 1 {
                     first = Some(text.error_at(start, Fault::Empty));

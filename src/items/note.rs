@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::format::Format;
+
 /// Something of a source that its owner may not have meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -12,6 +14,13 @@ pub enum Note {
     SpacedName(String),
     /// A delimiter at the end of every row of CSV, the first one too, with nothing behind it.
     TrailingDelimiter,
+    /// A setting of CSV, for data that is none.
+    NotCsv {
+        /// The setting.
+        setting: &'static str,
+        /// What the data is.
+        format: Format,
+    },
 }
 
 impl fmt::Display for Note {
@@ -23,6 +32,9 @@ impl fmt::Display for Note {
             Self::TrailingDelimiter => f.write_str(
                 "every row ends with a delimiter, and the last column has neither name nor content: it is left out",
             ),
+            Self::NotCsv { setting, format } => {
+                write!(f, "--{setting} is for CSV, and this is {format}: it changes nothing")
+            }
         }
     }
 }

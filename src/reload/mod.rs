@@ -1,37 +1,44 @@
-//! The way of data at run time: triggers, loads, publishes, and the codings that join later.
+//! The way of data: a load, and at run time triggers, loads, publishes, and the codings that join later.
+//!
+//! `load` is one load, `trigger` why there is one, `report` how it ended, `loss` what it may not lose, `room` whether there
+//! is memory for it, `encoder` makes codings, `observe`, `metrics` and `log` tell of it.
 //!
 //! One thread loads, one makes codings. Bad data never replaces good data: whatever goes wrong is logged, counted, and
 //! the snapshot that is served stays. Half-written data is bad data: a load that sees its source change gives up, and the
 //! source's watch tells when to try again.
 
+mod encoder;
+mod load;
+mod log;
 mod loss;
 pub(crate) mod metrics;
 mod observe;
 mod report;
 mod room;
+mod trigger;
 
-use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 
+use self::encoder::spawn_encoder;
+pub use self::load::{Ask, Found, LoadError, Loaded, Loading, faults, load, load_first};
+use self::log::{Failures, milliseconds, panic_message, warn_without_ids};
 pub use self::loss::{Guards, Loss, Reason, Share};
 use self::metrics::ReloadMetrics;
 use self::observe::{Observed, SourceMetrics};
 pub use self::report::{Outcome, Reloads, Reply, Report};
-use self::room::{Alone, Rooms};
+use self::room::Rooms;
+pub use self::trigger::Trigger;
 use crate::allocator;
-use crate::budget::Budget;
 use crate::ledger::Reaping;
-use crate::load::{Ask, Found, LoadError, Loaded, Loading, load};
 use crate::metrics::Registry;
 use crate::progress::Progress;
-use crate::snapshot::{Publisher, Settings, Snapshot};
+use crate::snapshot::{Publisher, Snapshot};
 use crate::source::watch::Watch;
 use crate::source::{Change, Extent, Input, Revision, Source, SourceError, Standing};
 
@@ -53,36 +60,6 @@ const SIGN_INTERVAL: Duration = Duration::from_millis(50);
 /// How long a source that goes on growing is left alone after a load of it has failed.
 const GROWN_FAILED: Duration = Duration::from_secs(10);
 
-/// Why to look at the source.
-#[derive(Debug)]
-pub enum Trigger {
-    /// It has changed.
-    Changed(Change),
-    /// Somebody asked.
-    Requested,
-    /// Somebody asked, and waits to hear how it ends.
-    Awaited {
-        /// Where to tell it.
-        reply: Reply,
-        /// Whether data that is served may be lost.
-        force: bool,
-    },
-}
-
-impl Trigger {
-    fn change(&self) -> Option<Change> {
-        match self {
-            Self::Changed(change) => Some(*change),
-            Self::Requested | Self::Awaited { .. } => None,
-        }
-    }
-
-    /// Whether it is not to wait for the source's writer.
-    fn is_urgent(&self) -> bool {
-        matches!(self, Self::Changed(_) | Self::Awaited { force: true, .. })
-    }
-}
-
 /// What reads and compiles a source: [`load`], or what a test puts in its place.
 type Loader = dyn Fn(&Source, &Loading, &Ask, &dyn Fn(&Input)) -> Result<Found, LoadError> + Send;
 
@@ -99,6 +76,7 @@ pub struct Reloader {
     source_metrics: Option<SourceMetrics>,
     watch: Option<Watch>,
     last: Arc<ArcSwapOption<Report>>,
+    failures: Failures,
     /// What was read last of what is served.
     known: Option<(Revision, Extent)>,
     /// Before this time a source that only grows is not read again.
@@ -142,6 +120,7 @@ impl Reloader {
             metrics,
             watch: None,
             last: Arc::default(),
+            failures: Failures::default(),
             known: None,
             grown_not_before: None,
         }
@@ -363,7 +342,8 @@ impl Reloader {
         let loss = report.error.as_ref().and_then(LoadError::loss);
         self.metrics.reloaded(report.outcome, report.took, loss);
         self.last.store(Some(Arc::clone(&report)));
-        log(&report, before.id(), change.is_none(), self.source.is_spent());
+        log::reloaded(&report, before.id(), change.is_none(), self.source.is_spent());
+        self.failures.after(&report);
         if report.outcome == Outcome::Success {
             warn_without_ids(&served);
         }
@@ -418,7 +398,8 @@ impl Reloader {
         let load = || {
             let load = || (self.loader)(&self.source, &self.loading, ask, opened);
             // What a load makes is its own until it returns, so nothing half-made is seen after a panic.
-            catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|panic| Err(LoadError::Panicked(message(&*panic))))
+            catch_unwind(AssertUnwindSafe(load))
+                .unwrap_or_else(|panic| Err(LoadError::Panicked(panic_message(&*panic))))
         };
         let result = self.rooms.load(&self.source.name(), self.source.length(), load);
         if result.as_ref().is_err_and(LoadError::is_for_memory) {
@@ -464,228 +445,5 @@ impl Reloader {
     }
 }
 
-/// What a panic said.
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message")
-        .to_owned()
-}
-
-fn log(report: &Report, before: &str, was_requested: bool, is_spent: bool) {
-    let snapshot = report.snapshot_id.as_str();
-    let milliseconds = report.took.as_millis() as u64;
-    match report.outcome {
-        Outcome::Success => tracing::info!(
-            old_snapshot = before,
-            snapshot,
-            items = report.items_count,
-            bytes = report.bytes,
-            milliseconds,
-            "reloaded"
-        ),
-        Outcome::Unchanged if is_spent => tracing::info!(snapshot, "nothing to reload: standard input is read once"),
-        Outcome::Unchanged if was_requested => tracing::info!(snapshot, milliseconds, "unchanged"),
-        Outcome::Unchanged => tracing::debug!(snapshot, milliseconds, "unchanged"),
-        Outcome::Failure => {
-            let loss = report.error.as_ref().and_then(LoadError::loss);
-            tracing::error!(
-                error = report.error.as_ref().map(LoadError::summary),
-                refused = loss.map(|loss| loss.reason.label()),
-                items_before = loss.map(|loss| loss.items_before),
-                items_after = loss.map(|loss| loss.items_after),
-                items_removed = loss.map(|loss| loss.items_removed),
-                kept_snapshot = snapshot,
-                milliseconds,
-                "reload failed; the last good snapshot stays"
-            );
-        }
-    }
-}
-
-fn warn_without_ids(snapshot: &Snapshot) {
-    if let Some(reason) = snapshot.no_ids_reason() {
-        tracing::warn!("{reason}: /items is served, /items/{{id}} is off");
-    }
-}
-
-fn milliseconds(started: Instant) -> u64 {
-    started.elapsed().as_millis() as u64
-}
-
-/// Makes the codings of the newest snapshot that has none; passes over those that are not current any more.
-fn spawn_encoder(
-    settings: Settings,
-    publisher: Publisher,
-    metrics: Arc<ReloadMetrics>,
-    budget: Budget,
-    alone: Alone,
-) -> Sender<Arc<Snapshot>> {
-    let (sender, snapshots) = channel::<Arc<Snapshot>>();
-    let encode = move || {
-        while let Ok(first) = snapshots.recv() {
-            let _alone = alone.lock();
-            let snapshot = snapshots.try_iter().last().unwrap_or(first);
-            if !Arc::ptr_eq(&snapshot, &publisher.current()) {
-                continue;
-            }
-            let started = Instant::now();
-            let room = || {
-                // What the encoder before has used is free, and not yet the system's again.
-                allocator::give_back();
-                budget.room()
-            };
-            // Without codings the snapshot is served as it is; the next one is tried again.
-            let encode = || snapshot.encoded(&settings, room, lower_priority);
-            let encoded = match catch_unwind(AssertUnwindSafe(encode)) {
-                Ok(encoded) => encoded,
-                Err(panic) => {
-                    let error = message(&*panic);
-                    tracing::error!(error, snapshot = snapshot.id(), "making the codings panicked");
-                    continue;
-                }
-            };
-            let is_current = publisher.replace(&snapshot, encoded);
-            allocator::give_back();
-            if is_current {
-                metrics.encoded(&publisher.current());
-                tracing::info!(
-                    snapshot = snapshot.id(),
-                    milliseconds = milliseconds(started),
-                    "encoded"
-                );
-            }
-        }
-    };
-    thread::Builder::new()
-        .name("janus-encode".to_owned())
-        .spawn(encode)
-        .expect("a thread can be started");
-    sender
-}
-
-/// Makes this thread the last to be given a core: encoding must not take time from answers.
-fn lower_priority() {
-    const LEAST: i32 = 19;
-    // Of the calling thread alone, on Linux (setpriority(2), "C library/kernel differences"). That it fails is no
-    // reason not to encode.
-    let _ = rustix::process::setpriority_process(None, LEAST);
-}
-
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
-    use crate::items::ParseOptions;
-    use crate::metrics::Format;
-    use crate::source::Location;
-
-    /// A reloader of `location`, whose loads are numbered from 0.
-    fn reloader(
-        location: Location,
-        registry: &Registry,
-        at_load: impl Fn(usize) + Send + 'static,
-    ) -> (Reloader, Publisher) {
-        let compile = Settings {
-            codings: Vec::new(),
-            cache_control: "no-cache".to_owned(),
-            version: "0",
-            is_sample: false,
-            base_path: String::new(),
-        };
-        let publisher = Publisher::new(Snapshot::pending(&compile));
-        let loading = Loading {
-            format: None,
-            parse: ParseOptions::default(),
-            compile,
-        };
-        let source = Source::new(location, u64::MAX);
-        let mut reloader = Reloader::new(source, loading, Guards::default(), publisher.clone(), registry);
-        let loads = AtomicUsize::new(0);
-        reloader.loader = Box::new(move |source, loading, ask, opened| {
-            // Relaxed: one thread loads.
-            at_load(loads.fetch_add(1, Ordering::Relaxed));
-            load(source, loading, &Ask { same: None, ..*ask }, opened)
-        });
-        (reloader, publisher)
-    }
-
-    #[test]
-    fn a_load_that_panics_is_a_failure_and_the_next_one_goes_on() {
-        let registry = Registry::new();
-        let at_load = |number| assert_ne!(number, 1, "the second load");
-        let (mut reloader, publisher) = reloader(Location::Sample, &registry, at_load);
-        let (triggers, triggered) = channel();
-        reloader.load_first(&triggered).unwrap();
-        let served = publisher.current();
-        let reloads = reloader.handle(triggers);
-        let thread = thread::spawn(move || reloader.run(&triggered));
-        let reports = actix_rt::System::new().block_on(async {
-            [
-                reloads.reload(false).await.unwrap(),
-                reloads.reload(false).await.unwrap(),
-            ]
-        });
-        assert_eq!(reports[0].outcome, Outcome::Failure);
-        let error = reports[0].error.as_ref().unwrap();
-        assert!(error.to_string().contains("the second load"), "{error}");
-        assert_eq!((error.exit_code(), error.is_bad_data()), (crate::exit::SOFTWARE, false));
-        assert_eq!(reports[1].outcome, Outcome::Unchanged);
-        assert!(Arc::ptr_eq(&publisher.current(), &served));
-        let mut text = Vec::new();
-        registry.render(Format::negotiate(None), &mut text);
-        let text = String::from_utf8(text).unwrap();
-        for series in [
-            "janus_reloads_total{result=\"failure\"} 1",
-            "janus_reloads_total{result=\"unchanged\"} 1",
-            "janus_reload_in_progress_seconds 0",
-        ] {
-            assert!(text.contains(series), "{series} is not in {text}");
-        }
-        drop(reloads);
-        thread.join().unwrap();
-    }
-
-    #[test]
-    fn a_first_load_that_panics_is_an_error() {
-        let (mut reloader, _publisher) = reloader(Location::Sample, &Registry::new(), |_| panic!("at once"));
-        let (_triggers, triggered) = channel();
-        let error = reloader.load_first(&triggered).unwrap_err();
-        assert_eq!(error.exit_code(), crate::exit::SOFTWARE);
-    }
-
-    #[test]
-    fn a_start_in_the_middle_of_a_write_waits_for_its_end() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("a.json");
-        std::fs::write(&path, "[1,").unwrap();
-        let (triggers, triggered) = channel();
-        // When it has been found bad, its writer goes on. That the watch tells of that is shown elsewhere.
-        let goes_on = {
-            let (path, triggers) = (path.clone(), triggers.clone());
-            move |number| {
-                if number == 1 {
-                    std::fs::write(&path, "[1,2]").unwrap();
-                } else {
-                    triggers.send(Trigger::Requested).unwrap();
-                }
-            }
-        };
-        let (mut reloader, publisher) = reloader(Location::File(path), &Registry::new(), goes_on);
-        reloader.watch(None, triggers);
-        reloader.load_first(&triggered).unwrap();
-        assert_eq!(publisher.current().items_count(), 2);
-    }
-
-    #[test]
-    fn a_start_with_bad_data_that_nobody_writes_fails() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("a.json");
-        std::fs::write(&path, "[1,").unwrap();
-        let (triggers, triggered) = channel();
-        let (mut reloader, _publisher) = reloader(Location::File(path), &Registry::new(), |_| {});
-        reloader.watch(None, triggers);
-        assert!(reloader.load_first(&triggered).unwrap_err().is_bad_data());
-    }
-}
+mod tests;

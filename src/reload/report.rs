@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::oneshot;
 
 use super::Trigger;
-use crate::load::LoadError;
+use super::load::LoadError;
 use crate::snapshot::Snapshot;
 
 /// How a reload ended, in a word.
@@ -126,8 +126,8 @@ mod tests {
     use std::{pin, thread};
 
     use super::*;
-    use crate::load::Loading;
     use crate::metrics::Registry;
+    use crate::reload::Loading;
     use crate::reload::{Guards, Reloader};
     use crate::snapshot::{Publisher, Settings};
     use crate::source::{Location, Source};

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::load::LoadError;
 use crate::allocator;
 use crate::budget::Budget;
 use crate::ledger::{Account, Entry};
-use crate::load::LoadError;
 use crate::memory::{Bound, Memory};
 use crate::snapshot::{Publisher, Settings, Snapshot};
 

@@ -12,6 +12,6 @@ mod representation;
 pub use crate::coding::Coding;
 pub use compile::{Item, Settings, Snapshot, compile};
 pub use encode::{LENGTH_DENSE_MAX, LENGTH_MAX, LENGTH_MIN, encode};
-pub use head::{Head, HeadBuilder, STATUSES, place_of, reason};
+pub use head::{Head, HeadBuilder};
 pub use publish::{Publisher, Reader};
 pub use representation::{ItemTemplate, Representation, Resource, Span, item_entity_tag};

@@ -138,6 +138,37 @@ impl SourceError {
         }
     }
 
+    /// Whether there is nothing of that name that could be read.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            Self::NotFound { .. } | Self::NotAFile { .. } => true,
+            Self::Io { error, .. } => error.kind() == io::ErrorKind::NotADirectory,
+            _ => false,
+        }
+    }
+
+    /// Whether it is there, and reading it is not permitted.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied)
+    }
+
+    /// A stable name of what is wrong.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } if self.is_forbidden() => "not_permitted",
+            Self::Io { .. } if self.is_missing() => "not_found",
+            Self::Io { .. } => "io",
+            Self::NotFound { .. } => "not_found",
+            Self::NotAFile { .. } => "not_a_file",
+            Self::Damaged { .. } => "damaged",
+            Self::NotCompressed { .. } => "not_compressed",
+            Self::TooLarge { .. } => "too_large",
+            Self::Changed { .. } => "changed",
+            Self::Rewritten { .. } | Self::Written { .. } => "being_written",
+            Self::Spent => "spent",
+        }
+    }
+
     /// Whether the source is there and its bytes are wrong, rather than out of reach.
     pub fn is_bad_data(&self) -> bool {
         matches!(
@@ -206,6 +237,18 @@ impl Source {
         let metadata = std::fs::metadata(self.watchable()?).ok()?;
         let length = metadata.len();
         (metadata.is_file() && length <= self.bytes_max).then_some(length)
+    }
+
+    /// Sees whether it is there and may be read, and reads nothing. Standard input is left alone.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Source::open`].
+    pub fn probe(&self) -> Result<(), SourceError> {
+        match &self.location {
+            Location::File(_) => self.open().map(drop),
+            Location::Sample | Location::Stdin => Ok(()),
+        }
     }
 
     /// Opens what is there now.

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use super::reply::{Made, Reply};
 use crate::body::Body;
 use crate::http::message::framing::Refusal;
-use crate::snapshot::{Head, HeadBuilder, reason};
+use crate::snapshot::{Head, HeadBuilder};
+use crate::status::reason;
 
 /// The methods of nearly every target, for `Allow`.
 pub(super) const ALLOW: &str = "GET, HEAD, OPTIONS";

@@ -13,7 +13,8 @@ use crate::http::answer::reply::Reply;
 use crate::http::answer::route::{Name, ROUTES};
 use crate::http::message::request::Method;
 use crate::metrics::{Counter, Gauge, Histogram, Registry};
-use crate::snapshot::{Coding, STATUSES, place_of};
+use crate::snapshot::Coding;
+use crate::status::{STATUSES, place_of};
 
 /// The HTTP series of one registry.
 #[derive(Debug)]

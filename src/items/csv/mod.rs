@@ -64,6 +64,24 @@ pub(super) fn parse(
     File::open(kept, usual, options)?.items(Some(&types), options, notes)
 }
 
+/// What separates the fields of a file whose first line is `line`, as far as that can tell, by the rules of the parser.
+pub(super) fn delimiter_of(line: &[u8], usual: Delimiter) -> Delimiter {
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+    match (SepLine::read(line), infer(line, true, usual, true)) {
+        (SepLine::Names(named, _), _) => named,
+        (_, Inferred::Plain(delimiter)) => delimiter,
+        (_, Inferred::OneColumn) => usual,
+        // Rows after it may tell; until then the usual one is as good as any.
+        (_, Inferred::Several(all)) => {
+            if all.contains(&usual) {
+                usual
+            } else {
+                all[0]
+            }
+        }
+    }
+}
+
 /// A row at hand.
 #[derive(Clone, Copy)]
 struct Row<'a> {
@@ -342,7 +360,16 @@ impl<R: Read> File<R> {
     ) -> Result<Collection, ParseError> {
         let mut builder = Builder::new(options);
         loop {
-            match self.next()? {
+            let next = match self.next() {
+                Err(ParseError::Data(error)) => {
+                    let start = builder.next().len();
+                    builder.pass_over(start, error)?;
+                    self.pass_line()?;
+                    continue;
+                }
+                next => next?,
+            };
+            match next {
                 Next::End => break,
                 Next::Incomplete => {
                     builder.index(&mut self.text)?;
@@ -356,9 +383,10 @@ impl<R: Read> File<R> {
                     let out = builder.next();
                     let out_start = out.len();
                     let id = self.columns.write(self.row(), types, out);
-                    builder
-                        .push(out_start, id, self.text.place(start))
-                        .map_err(|fault| self.fail((self.row().place(self.columns.id.unwrap_or(0)), fault)))?;
+                    if let Err(fault) = builder.push(out_start, id, self.text.place(start)) {
+                        let place = self.row().place(self.columns.id.unwrap_or(0));
+                        builder.pass_over(out_start, self.text.error_at(place, fault))?;
+                    }
                     self.text.at = end;
                 }
             }
@@ -366,6 +394,22 @@ impl<R: Read> File<R> {
         builder.index(&mut self.text)?;
         notes.append(&mut self.finish()?);
         Ok(builder.finish())
+    }
+
+    /// Goes on after the end of the line at which the row begins that is being read.
+    fn pass_line(&mut self) -> Result<(), ParseError> {
+        loop {
+            let rest = &self.text.window()[self.text.at..];
+            match memchr::memchr(b'\n', rest) {
+                Some(length) => self.text.at += length + 1,
+                None if self.text.is_whole() => self.text.at = self.text.window().len(),
+                None => {
+                    self.text.read_on()?;
+                    continue;
+                }
+            }
+            return Ok(());
+        }
     }
 
     /// What is to be said once all rows have been read.

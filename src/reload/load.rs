@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use super::loss::Loss;
 use crate::exit;
 use crate::items::{self, DataError, Fault, Format, Note, ParseError, ParseOptions, Parsed, Told};
 use crate::memory::Bound;
-use crate::reload::Loss;
 use crate::snapshot::{Settings, Snapshot, compile};
 use crate::source::{Extent, Input, Revision, Shape, Source, SourceError};
 
@@ -119,7 +119,20 @@ impl LoadError {
             Self::Panicked(_) => exit::SOFTWARE,
             error if error.is_for_memory() => exit::UNAVAILABLE,
             error if error.is_bad_data() => exit::DATA,
-            _ => exit::NO_INPUT,
+            Self::Source(error) if error.is_missing() => exit::NO_INPUT,
+            Self::Source(error) if error.is_forbidden() => exit::NO_PERMISSION,
+            _ => exit::IO,
+        }
+    }
+
+    /// A stable name of what is wrong.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Source(error) => error.code(),
+            Self::Data { error, .. } => error.fault().code(),
+            Self::DoesNotFit { .. } => "no_memory",
+            Self::Loss { loss, .. } => loss.reason.label(),
+            Self::Panicked(_) => "panicked",
         }
     }
 
@@ -214,6 +227,28 @@ pub fn load_first(source: &Source, loading: &Loading, opened: &dyn Fn(&Input)) -
     }
 }
 
+/// Everything that is wrong with the data of `source`, at most `errors_max` of it: where that is possible, what is at fault
+/// is passed over, and the rest is read on. What is right in itself is not told of.
+///
+/// # Errors
+///
+/// If the source cannot be read again.
+pub fn faults(source: &Source, loading: &Loading, errors_max: usize) -> Result<Vec<DataError>, SourceError> {
+    let mut input = source.open()?;
+    let told = told(source, loading);
+    items::faults(told, &mut input, &loading.parse, errors_max).map_err(SourceError::from_io)
+}
+
+/// How the format of `source` is known.
+fn told(source: &Source, loading: &Loading) -> Told {
+    let by_name = || source.extension().and_then(|name| Format::from_extension(&name));
+    loading
+        .format
+        .map(Told::Given)
+        .or_else(|| by_name().map(Told::ByName))
+        .unwrap_or(Told::ByData)
+}
+
 fn load_once(
     source: &Source,
     loading: &Loading,
@@ -224,12 +259,7 @@ fn load_once(
     let started = Instant::now();
     let mut input = source.open_extent(ask.extent, ask.begins_with)?;
     opened(&input);
-    let by_name = || source.extension().and_then(|name| Format::from_extension(&name));
-    let told = loading
-        .format
-        .map(Told::Given)
-        .or_else(|| by_name().map(Told::ByName))
-        .unwrap_or(Told::ByData);
+    let told = told(source, loading);
     let format = match told {
         Told::Given(format) | Told::ByName(format) => format,
         Told::ByData => {
