@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::io::{Read, Write};
+
 use support::{Client, Response, Server};
 
 const SAMPLE: &str = r#"[{"id":1,"name":"Item One"},{"id":2,"name":"Item Two"}]"#;
@@ -502,6 +504,27 @@ fn an_absolute_target_is_the_same_target() {
         server.get("http://localhost/items/1").text(),
         r#"{"id":1,"name":"Item One"}"#
     );
+}
+
+#[test]
+fn who_ends_its_side_with_the_request_is_answered_and_let_go() {
+    let server = Server::start(&[]);
+    for request in [
+        "GET /items/1 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /items/1 HTTP/1.0\r\n\r\n",
+        "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n",
+    ] {
+        for _ in 0..20 {
+            let mut client = std::net::TcpStream::connect(server.address).unwrap();
+            client.set_read_timeout(Some(support::PATIENCE)).unwrap();
+            client.write_all(request.as_bytes()).unwrap();
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+            let mut answer = String::new();
+            // Long before the connection would be left for being idle.
+            client.read_to_string(&mut answer).unwrap();
+            assert!(answer.contains(" 200 OK\r\n"), "{request}: {answer}");
+        }
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 
 use janus::http::answer::Site;
 use janus::http::call::Calls;
-use janus::http::serve::EventLoop;
+use janus::http::serve::{EventLoop, Ready};
 use janus::http::serve::h2::frames::PREFACE;
 use janus::http::serve::mailbox::{Mail, Mailbox};
 use janus::http::serve::record::HttpMetrics;
@@ -80,7 +80,7 @@ fn serve(bytes: Vec<u8>, piece_length: usize) -> Vec<u8> {
     let written = Rc::default();
     let key = event_loop.open(Memory { unread: bytes, piece_length, written: Rc::clone(&written) });
     while event_loop.has(key) {
-        event_loop.is_told(key, true);
+        event_loop.is_told(key, Ready::Read);
         event_loop.round();
     }
     written.take()

@@ -13,12 +13,12 @@ use std::time::{Duration, SystemTime};
 use janus::http::answer::Site;
 use janus::http::app::Application;
 use janus::http::call::{Call, Calls};
-use janus::http::serve::EventLoop;
 use janus::http::serve::access_log::AccessLog;
 use janus::http::serve::mailbox::{Mail, Mailbox};
 use janus::http::serve::record::HttpMetrics;
 use janus::http::serve::socket::Socket;
 use janus::http::serve::worker::{Shared, date_line};
+use janus::http::serve::{EventLoop, Ready};
 use janus::items::{Format, ParseOptions, parse};
 use janus::ledger::Ledger;
 use janus::lifecycle::Lifecycle;
@@ -82,7 +82,7 @@ impl Driver {
                 event_loop.wakes();
                 event_loop.reads_mail();
                 for key in std::mem::take(&mut *self.told.lock().expect("nobody panics with it")) {
-                    event_loop.is_told(key, true);
+                    event_loop.is_told(key, Ready::Read);
                 }
                 event_loop.round();
                 if event_loop.has_work() {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gungraun::prelude::*;
 use janus::http::answer::Site;
 use janus::http::call::Calls;
-use janus::http::serve::EventLoop;
+use janus::http::serve::{EventLoop, Ready};
 use janus::http::serve::mailbox::Mailbox;
 use janus::http::serve::record::HttpMetrics;
 use janus::http::serve::socket::Socket;
@@ -101,7 +101,7 @@ impl Connection {
         let key = event_loop.open(client);
         while event_loop.has(key) {
             event_loop.wakes();
-            event_loop.is_told(key, true);
+            event_loop.is_told(key, Ready::Read);
             event_loop.round();
         }
     }

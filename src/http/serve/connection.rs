@@ -111,10 +111,10 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Something may have come.
-    pub(super) fn readable(&mut self) {
+    /// Something may have come, the end perhaps.
+    pub(super) fn readable(&mut self, has_ended: bool) {
         if let State::Http1(http1) = &mut self.state {
-            http1.readable();
+            http1.readable(has_ended);
         }
     }
 

@@ -30,6 +30,17 @@ pub struct EventLoop<S: Socket> {
     is_ended: bool,
 }
 
+/// What a socket may be ready for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// To be written to.
+    Write,
+    /// To be read from, and perhaps to be written to.
+    Read,
+    /// To be read from to its end: nothing comes behind what has come.
+    ReadToEnd,
+}
+
 #[derive(Debug)]
 struct Entry<S: Socket> {
     connection: Connection<S>,
@@ -72,10 +83,12 @@ impl<S: Socket> EventLoop<S> {
         self.connections.contains(key)
     }
 
-    /// The socket of the connection with this key may be read from, or written to. What is not so costs a call that says so.
-    pub fn is_told(&mut self, key: usize, is_readable: bool) {
-        if is_readable && let Some(entry) = self.connections.get_mut(key) {
-            entry.connection.readable();
+    /// The socket of the connection with this key is ready for something. What it is not ready for costs a call that says so.
+    pub fn is_told(&mut self, key: usize, ready: Ready) {
+        if ready != Ready::Write
+            && let Some(entry) = self.connections.get_mut(key)
+        {
+            entry.connection.readable(ready == Ready::ReadToEnd);
         }
         self.is_due(key);
     }

@@ -31,6 +31,8 @@ pub(super) struct Http1<S> {
     is_new: bool,
     /// Whether something may have come that has not been read.
     is_readable: bool,
+    /// Whether the client has said that it sends no more: behind what has come is the end, which is not told of again.
+    has_ended: bool,
     next: Next,
     /// What was read and not answered.
     input: Vec<u8>,
@@ -69,6 +71,7 @@ impl<S: Socket> Http1<S> {
             peer: logged.map(|address| address.ip()),
             is_new: true,
             is_readable: true,
+            has_ended: false,
             next: if input.is_empty() { Next::Read } else { Next::GoOn },
             input,
             unsent: None,
@@ -81,9 +84,10 @@ impl<S: Socket> Http1<S> {
         (self.line, self.input)
     }
 
-    /// Something may have come.
-    pub(super) fn readable(&mut self) {
+    /// Something may have come, the end perhaps.
+    pub(super) fn readable(&mut self, has_ended: bool) {
         self.is_readable = true;
+        self.has_ended |= has_ended;
     }
 
     /// Goes on with what there is to do.
@@ -215,9 +219,9 @@ impl<S: Socket> Http1<S> {
         }
         loop {
             match self.line.socket.read(room) {
-                // The next bytes, and the end too, are told of anew: this was all that had come.
+                // This was all that had come, unless it was followed by the end: what comes next is told of anew.
                 Ok(length) if (1..room.len()).contains(&length) => {
-                    self.is_readable = false;
+                    self.is_readable = self.has_ended;
                     return Ok(Some(length));
                 }
                 Ok(length) => return Ok(Some(length)),

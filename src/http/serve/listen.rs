@@ -12,13 +12,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
+use mio::event::Event;
 use mio::net::TcpStream;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::event_loop::EventLoop;
+use super::event_loop::{EventLoop, Ready};
 use super::mailbox::{Mail, Mailbox};
 use super::worker::{Shared, date_line};
 use crate::exit;
@@ -283,7 +284,7 @@ impl Driver {
                         self.event_loop.reads_mail();
                         self.take_given();
                     }
-                    Token(key) => self.event_loop.is_told(key, event.is_readable() || event.is_error()),
+                    Token(key) => self.event_loop.is_told(key, ready(event)),
                 }
             }
             if self.has_backlog {
@@ -415,6 +416,17 @@ impl Driver {
         self.rests_until = None;
         self.socket = None;
         self.take_given();
+    }
+}
+
+/// What an event says of a socket.
+fn ready(event: &Event) -> Ready {
+    if event.is_read_closed() || event.is_error() {
+        Ready::ReadToEnd
+    } else if event.is_readable() {
+        Ready::Read
+    } else {
+        Ready::Write
     }
 }
 

@@ -24,4 +24,4 @@ pub mod socket;
 mod timer;
 pub mod worker;
 
-pub use event_loop::EventLoop;
+pub use event_loop::{EventLoop, Ready};
