@@ -7,7 +7,7 @@ use janus::lifecycle::Phase;
 use janus::snapshot::Publisher;
 use tokio::io::AsyncReadExt;
 
-use crate::memory::{Server, pass, run, settle, snapshot};
+use crate::memory::{SNAPSHOT, Server, pass, run, settle, snapshot};
 
 const REQUEST: &[u8] = b"GET /items/1 HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -141,6 +141,47 @@ fn while_draining_every_answer_closes_its_connection() {
             pass(3).await;
             assert!(client.received().is_ended);
         }
+    });
+}
+
+#[test]
+fn from_the_first_read_to_the_last_byte_of_a_drain() {
+    run(async {
+        let server = Server::new();
+        let whole = b"GET /items HTTP/1.1\r\nHost: a\r\n\r\n";
+        let (mut reading, mut slow) = server.connect_slow(1024).await;
+        slow.send(&whole[..20]).await;
+        slow.send(&whole[20..]).await;
+        let mut kept = server.connect(4096).await;
+        kept.send(REQUEST).await;
+        kept.send(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert_eq!(kept.text().matches(" 200 OK\r\n").count(), 2);
+        let silent = server.connect(1024).await;
+
+        server.lifecycle.advance(Phase::Draining);
+        pass(3).await;
+        assert!(!kept.received().is_ended && !silent.received().is_ended);
+        // Who comes while load balancers have not heard of it is answered, once.
+        let mut late = server.connect(4096).await;
+        late.send(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert!(late.text().starts_with("HTTP/1.1 503 ") && late.text().contains("connection: close\r\n"));
+        kept.send(REQUEST).await;
+        pass(3).await;
+        assert!(kept.received().is_ended && late.received().is_ended && !silent.received().is_ended);
+
+        server.lifecycle.advance(Phase::Stopping);
+        settle().await;
+        assert!(silent.received().is_ended, "there is nothing to be finished");
+        assert!(!server.is_over(), "an answer is under way");
+        let mut answer = Vec::new();
+        reading.read_to_end(&mut answer).await.unwrap();
+        let head_end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+        let body = SNAPSHOT.collection().expect("there is data").identity().body();
+        assert!(answer[head_end..] == body[..], "to the last byte");
+        settle().await;
+        assert!(server.is_over());
+        assert_eq!(server.metric("http_connections"), Some(0.0));
+        assert_eq!(server.metric("http_requests_in_flight"), Some(0.0));
     });
 }
 

@@ -203,6 +203,11 @@ impl Server {
         }
     }
 
+    /// Whether nothing is left to be done before the server ends.
+    pub(crate) fn is_over(&self) -> bool {
+        self.driver.event_loop.borrow().is_over()
+    }
+
     /// The value of a series, if it is there.
     pub(crate) fn metric(&self, series: &str) -> Option<f64> {
         let text = self.scrape();
