@@ -507,6 +507,37 @@ fn an_absolute_target_is_the_same_target() {
 }
 
 #[test]
+fn more_connections_than_there_may_be_wait_to_be_taken() {
+    let server = Server::start(&[
+        "--max-connections",
+        "2",
+        "--workers",
+        "1",
+        "--admin-listen",
+        "127.0.0.1:0",
+    ]);
+    let admin = server.admin_address.expect("there is an admin listener");
+    let connections = || {
+        let scrape = Client::connect(admin).get("/metrics", &[]);
+        let mut lines = scrape.text().lines().map(str::to_owned);
+        lines.find_map(|line| line.strip_prefix("http_connections ")?.parse::<u32>().ok())
+    };
+    // Twice, so that those that wait are taken again after there was no room.
+    for _ in 0..2 {
+        let mut taken: Vec<Client> = (0..2).map(|_| server.connect()).collect();
+        for client in &mut taken {
+            assert_eq!(client.get("/items/1", &[]).status, 200);
+        }
+        let mut waits = server.connect();
+        waits.send(b"GET /items/2 HTTP/1.1\r\nHost: a\r\n\r\n");
+        // These two, and who asks: as soon as who asked before has been let go of.
+        while connections() != Some(3) {}
+        drop(taken);
+        assert_eq!(waits.receive("GET").unwrap().status, 200);
+    }
+}
+
+#[test]
 fn who_ends_its_side_with_the_request_is_answered_and_let_go() {
     let server = Server::start(&[]);
     for request in [

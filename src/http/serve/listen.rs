@@ -322,7 +322,7 @@ impl Driver {
                 watch(&self.poll, socket)?;
             } else {
                 self.has_backlog = false;
-                self.poll.registry().deregister(socket)?;
+                unwatch(&self.poll, socket)?;
             }
         }
         Ok(())
@@ -445,6 +445,17 @@ fn watch(poll: &Poll, socket: &mut mio::net::TcpListener) -> io::Result<()> {
     let data = EventData::new_u64(LISTENER.0 as u64);
     add(poll.registry(), &*socket, data, EventFlags::IN | EventFlags::EXCLUSIVE)?;
     Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn unwatch(poll: &Poll, socket: &mut mio::net::TcpListener) -> io::Result<()> {
+    rustix::event::epoll::delete(poll.registry(), &*socket)?;
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unwatch(poll: &Poll, socket: &mut mio::net::TcpListener) -> io::Result<()> {
+    poll.registry().deregister(socket)
 }
 
 #[cfg(not(target_os = "linux"))]
