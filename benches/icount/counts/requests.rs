@@ -8,11 +8,11 @@ use std::sync::Arc;
 use gungraun::prelude::*;
 use janus::http::answer::Site;
 use janus::http::call::Calls;
-use janus::http::serve::{EventLoop, Ready};
 use janus::http::serve::mailbox::Mailbox;
 use janus::http::serve::record::HttpMetrics;
 use janus::http::serve::socket::Socket;
 use janus::http::serve::worker::Shared;
+use janus::http::serve::{EventLoop, Ready};
 use janus::lifecycle::Lifecycle;
 use janus::metrics::Registry;
 use janus::snapshot::{Publisher, Snapshot};
@@ -93,9 +93,13 @@ pub struct Connection {
 impl Connection {
     /// Serves a client to its end. What it sends next is told of when it has been answered, as the kernel does.
     fn serve(&self, taken: Rc<Taken>) {
+        self.serve_reads(self.reads, taken);
+    }
+
+    fn serve_reads(&self, reads: &'static [Vec<u8>], taken: Rc<Taken>) {
         let event_loop = &mut *self.event_loop.borrow_mut();
         let client = Client {
-            reads: self.reads.iter(),
+            reads: reads.iter(),
             taken,
         };
         let key = event_loop.open(client);
@@ -119,6 +123,11 @@ fn event_loop(snapshot: Snapshot) -> RefCell<EventLoop<Client>> {
         min_send_rate: 1024,
     };
     RefCell::new(EventLoop::new(shared, Mailbox::new(|| ())))
+}
+
+/// What is sent on each connection: all of it, or a request.
+fn reads_of_connections(connection: &Connection, closes: bool) -> std::slice::Chunks<'static, Vec<u8>> {
+    connection.reads.chunks(if closes { 1 } else { connection.reads.len() })
 }
 
 /// Requests for `path`, in which `ID` stands for one of the ids after the other, with `fields`, in which `NUMBER` stands
@@ -147,7 +156,9 @@ fn requests(items: usize, path: &str, fields: &str, per_read: usize, status: u16
         bytes: Some(RefCell::default()),
         ..Taken::default()
     });
-    connection.serve(Rc::clone(&taken));
+    for reads in reads_of_connections(&connection, fields.contains("connection: close")) {
+        connection.serve_reads(reads, Rc::clone(&taken));
+    }
     let answers = taken.bytes.as_ref().expect("it was given").take();
     let line = format!("HTTP/1.1 {status} ");
     let answered = answers.windows(line.len()).filter(|bytes| *bytes == line.as_bytes());
@@ -171,4 +182,16 @@ fn lane(connection: &'static Connection) -> usize {
     taken.length.get()
 }
 
-library_benchmark_group!(name = answering, benchmarks = [lane]);
+const CLOSING: &str = "host: localhost\r\nconnection: close\r\n";
+
+#[library_benchmark]
+#[bench::a_request_x1024(requests(10, "/items", CLOSING, 1, 200))]
+fn connection(connection: &'static Connection) -> usize {
+    let taken = Rc::new(Taken::default());
+    for read in connection.reads {
+        connection.serve_reads(std::slice::from_ref(read), Rc::clone(&taken));
+    }
+    taken.length.get()
+}
+
+library_benchmark_group!(name = answering, benchmarks = [lane, connection]);
