@@ -1,9 +1,9 @@
-//! Bytes to items, beside serde_json into values and simd-json's tape.
+//! Bytes to items by every way that there is, beside what others do with the same bytes and keep nothing of.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use janus::items::{Format, ParseOptions, parse};
+use janus::items::{Format, ParseOptions, Way, parse};
 use janus::snapshot::{Settings, compile};
 
 #[path = "support/generate.rs"]
@@ -16,6 +16,9 @@ const SEED: u64 = 1;
 
 /// As in the goal that `docs/benchmarks.md` states.
 const ITEMS: usize = 1_000_000;
+
+/// Of about 1,000 bytes each.
+const COUNTRIES: usize = 100_000;
 
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty())
@@ -52,18 +55,44 @@ fn bench_parse(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("parse");
     group.sample_size(10);
     group.throughput(Throughput::Bytes(text.len() as u64));
-    group.bench_function("ndjson", |bencher| {
-        bencher.iter(|| parse(Format::Ndjson, black_box(&text[..]), &options))
-    });
     group.bench_function("ndjson, with compile", |bencher| {
         bencher.iter(|| {
             let items = parse(Format::Ndjson, black_box(&text[..]), &options).expect("generated items are good");
             compile(items, &settings)
         });
     });
-    group.bench_function("json", |bencher| {
-        bencher.iter(|| parse(Format::Json, black_box(&array[..]), &options))
-    });
+    let minified = generate::countries(SEED, COUNTRIES, false);
+    let pretty = generate::countries(SEED, COUNTRIES, true);
+    let of = |source: &[u8], way, threads| ParseOptions {
+        size_hint: Some(source.len() as u64),
+        way,
+        threads,
+        ..ParseOptions::default()
+    };
+    for (name, format, source) in [
+        ("ndjson", Format::Ndjson, &text),
+        ("json", Format::Json, &array),
+        ("countries, minified", Format::Json, &minified),
+        ("countries, pretty", Format::Json, &pretty),
+    ] {
+        let expected = parse(format, &source[..], &of(source, Way::Scanner, 1)).expect("generated items are good");
+        group.throughput(Throughput::Bytes(source.len() as u64));
+        let ways = Way::ALL.into_iter().filter(|way| way.is_there());
+        // The scanner alone is the code of before.
+        for (way, threads) in ways
+            .map(|way| (way, 1))
+            .chain([(Way::default(), 2), (Way::default(), 4)])
+        {
+            let options = of(source, way, threads);
+            let items = parse(format, &source[..], &options).expect("generated items are good");
+            assert!(items.arena() == expected.arena() && items.len() == expected.len());
+            drop(items);
+            group.bench_function(format!("{name}: {way:?}, {threads} threads"), |bencher| {
+                bencher.iter(|| parse(format, black_box(&source[..]), &options))
+            });
+        }
+    }
+    group.throughput(Throughput::Bytes(text.len() as u64));
     group.bench_function("peer: simd-json, a tape a line", |bencher| {
         let mut line_copy = Vec::new();
         let mut buffers = simd_json::Buffers::default();
@@ -74,6 +103,13 @@ fn bench_parse(criterion: &mut Criterion) {
                 black_box(
                     simd_json::to_tape_with_buffers(&mut line_copy, &mut buffers).expect("generated items are JSON"),
                 );
+            }
+        });
+    });
+    group.bench_function("peer: serde_json, each line passed over", |bencher| {
+        bencher.iter(|| {
+            for line in lines(black_box(&text)) {
+                serde_json::from_slice::<serde::de::IgnoredAny>(line).expect("generated items are JSON");
             }
         });
     });

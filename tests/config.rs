@@ -47,6 +47,13 @@ fn a_flag_beats_a_variable_and_a_variable_the_file() {
 }
 
 #[test]
+fn a_load_has_the_threads_it_is_given_or_a_core_each() {
+    let given = |variables: &[(&str, &str)]| config(&[], variables, None).unwrap().load_threads;
+    assert_eq!(given(&[("JANUS_LOAD_THREADS", "3")]), 3);
+    assert!((1..=16).contains(&given(&[])));
+}
+
+#[test]
 fn watching_is_one_setting_in_two_forms() {
     let file = [("data", "a.json")];
     assert!(
@@ -106,6 +113,8 @@ fn check_refused(
 fn a_bad_value_is_named_with_its_flag_variable_and_origin() {
     for (name, value) in [
         ("workers", "many"),
+        ("load-threads", "0"),
+        ("load-threads", "17"),
         ("workers", "0"),
         ("listen", "nowhere"),
         ("encodings", "deflate"),

@@ -525,12 +525,19 @@ fn is_lone_surrogate(error: &ParseError) -> bool {
 type Outcome = Result<(Vec<u8>, Vec<(Option<String>, u64)>, u64), DataError>;
 
 fn outcome(format: Format, source: impl Read, id_field: &str, way: Way) -> Outcome {
-    let options = ParseOptions {
-        id_field: id_field.to_owned(),
-        way,
-        ..options()
-    };
-    match parse(format, source, &options) {
+    outcome_of(
+        format,
+        source,
+        &ParseOptions {
+            id_field: id_field.to_owned(),
+            way,
+            ..options()
+        },
+    )
+}
+
+fn outcome_of(format: Format, source: impl Read, options: &ParseOptions) -> Outcome {
+    match parse(format, source, options) {
         Ok(items) => {
             let of_item = |position: usize| {
                 let id = items.id(position).map(|id| id.into_owned());
@@ -658,7 +665,7 @@ fn around(value: &str, blank: &str) -> [(Format, Vec<u8>); 4] {
 #[test]
 fn every_way_of_reading_judges_as_the_scanner_does_wherever_a_value_stands() {
     for value in VALUES {
-        for offset in (0..70).step_by(3) {
+        for offset in (0..70).step_by(5) {
             for (format, source) in around(value, &" ".repeat(offset)) {
                 check_ways(format, &source, "id");
             }
@@ -739,6 +746,141 @@ fn every_way_of_reading_takes_in_items_of_any_length() {
     }
 }
 
+/// However many threads there are, the outcome is that of the scanner on one.
+#[track_caller]
+fn check_threads(format: Format, source: &[u8], threads: impl IntoIterator<Item = usize>) {
+    let expected = outcome(format, source, "id", Way::Scanner);
+    for threads in threads {
+        for (part_length, length) in [(4 << 10, usize::MAX), (20 << 10, 10_007)] {
+            let options = ParseOptions {
+                threads,
+                part_length,
+                ..options()
+            };
+            let trickle = Trickle {
+                rest: source,
+                length,
+                interrupts: false,
+            };
+            let actual = outcome_of(format, trickle, &options);
+            let end = String::from_utf8_lossy(&source[source.len().saturating_sub(200)..]);
+            assert!(
+                actual == expected,
+                "{threads} threads: {:?} beside {:?}: {end}",
+                actual.err(),
+                expected.as_ref().err()
+            );
+        }
+    }
+}
+
+/// Items one a line, more than a window of them; of some the first member is an object that looks like an item.
+fn many_lines(from: usize, to: usize) -> String {
+    let item = |id: usize| match id % 7 {
+        0 => format!("{{\"id\":{id},\"of\":[{{\"id\":1}},{{\"id\":2}}],\"text\":\"å,{{\\\"id\\\":\"}}\n"),
+        1 => format!("{{\"id\":\"x{id}\", \"n\": [ 1.5 , null ] }}\r\n\n"),
+        _ => format!("{{\"id\":{id},\"text\":\"{}\"}}\n", "Åland ".repeat(id % 11)),
+    };
+    (from..to).map(item).collect()
+}
+
+#[test]
+fn threads_make_what_one_makes() {
+    let lines = many_lines(0, 9_000);
+    check_threads(Format::Ndjson, lines.as_bytes(), 2..6);
+    check_threads(Format::Ndjson, lines.trim_end().as_bytes(), [3]);
+    let lines = lines.replace("\r\n\n", "\n");
+    for between in [",", ",\n  ", " ,\r\n"] {
+        let array = format!("[\n{}\n]", lines.trim_end().replace('\n', between));
+        check_threads(Format::Json, array.as_bytes(), 2..6);
+    }
+    // Nothing looks like the beginning of an item, or a part has no end.
+    let numbers: String = (0..80_000).map(|number| format!("{number},")).collect();
+    check_threads(Format::Json, format!("[{numbers}0]").as_bytes(), [2]);
+    let long = format!("{{\"id\":0,\"text\":\"{}\"}}\n", "å".repeat(50_000));
+    check_threads(
+        Format::Ndjson,
+        format!("{}{long}{}", many_lines(1, 6_000), many_lines(6_000, 9_000)).as_bytes(),
+        [3],
+    );
+    // What is left after the first window has no end, or its first part is not good.
+    for length in [1, 18_300, 30_000] {
+        for end in ["", "\n", "nonsense", "\nnonsense", "{\"id\":3}", "\n{\"id\":3}\n"] {
+            let lines = many_lines(0, 4_500);
+            let last = format!("{{\"id\":\"last\",\"text\":\"{}\"}}", "x".repeat(length));
+            check_threads(Format::Ndjson, format!("{lines}{last}{end}").as_bytes(), [2]);
+        }
+    }
+    let all_ids = ParseOptions {
+        threads: 3,
+        part_length: 4 << 10,
+        id_field: String::new(),
+        ..options()
+    };
+    let items = read(Format::Ndjson, many_lines(0, 9_000), &all_ids);
+    assert!(items.len() == 9_000 && !items.has_ids());
+}
+
+#[test]
+fn threads_tell_the_first_fault_as_one_does() {
+    let before = many_lines(0, 6_500);
+    let after = many_lines(6_500, 7_500);
+    // A few of them: what is wrong with the others is seen by the same code.
+    let values = VALUES.iter().copied().step_by(5).chain([
+        // Ids that stand twice, near and far, and items without one.
+        "{\"id\":3}",
+        "{\"id\":6499}",
+        "{\"id\":6601}",
+        "{\"no\":1}",
+        "{\"id\":70000}\n{\"id\":70000}",
+        "{\"id\":70000}\nnonsense\n{\"id\":70000}",
+    ]);
+    for (number, value) in values.enumerate() {
+        let threads = 2 + number % 4;
+        let source = format!("{before}{value}\n{after}");
+        check_threads(Format::Ndjson, source.as_bytes(), [threads]);
+        let array = format!("[{}]", source.replace("\r\n\n", "\n").trim_end().replace('\n', ",\n"));
+        check_threads(Format::Json, array.as_bytes(), [threads]);
+        if number % 4 == 0 {
+            check_threads(Format::Json, array.replace('\n', "").as_bytes(), [threads]);
+        }
+    }
+}
+
+#[test]
+fn what_threads_make_is_bounded_as_what_one_makes() {
+    let source = many_lines(0, 9_000);
+    let of = |threads| ParseOptions {
+        threads,
+        part_length: 4 << 10,
+        bytes_made_max: 400_000,
+        ..options()
+    };
+    let expected = refuse(Format::Ndjson, &source, &of(1));
+    assert_eq!(expected.fault().code(), "too_much_made");
+    assert_eq!(refuse(Format::Ndjson, &source, &of(3)), expected);
+}
+
+#[test]
+fn an_id_that_stands_twice_is_told_wherever_a_window_ends() {
+    // Where the first of a batch is the second of its id.
+    let text = "x".repeat(1_000);
+    let item = |id: usize| format!("{{\"id\":\"{id:04}\",\"text\":\"{text}\"}}\n");
+    for second in 250..270 {
+        let source: String = (0..second).chain([7]).chain(second..600).map(item).collect();
+        check_refused(
+            Format::Ndjson,
+            &source,
+            &options(),
+            "duplicate_id",
+            second as u64 + 1,
+            1,
+        );
+        let array = format!("[{}]", source.trim_end().replace('\n', ",\n"));
+        check_refused(Format::Json, &array, &options(), "duplicate_id", second as u64 + 1, 1);
+    }
+}
+
 #[test]
 fn the_first_fault_in_a_source_is_told() {
     for way in Way::ALL {
@@ -770,7 +912,7 @@ fn mutated(text: String, how: u8, at: prop::sample::Index, byte: u8) -> Vec<u8> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn every_way_of_reading_has_the_scanners_outcome(

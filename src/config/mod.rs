@@ -54,6 +54,8 @@ pub struct Config {
     pub csv_no_quotes: bool,
     /// The most that is read, and that is made of it, each, in bytes; by default a share of the memory.
     pub max_data_bytes: Option<u64>,
+    /// Threads that load.
+    pub load_threads: usize,
     /// Where it listens.
     pub listen: SocketAddr,
     /// Where probes and metrics are asked for, if not on the main listener.
@@ -121,10 +123,11 @@ impl Config {
             csv_types: false,
             csv_no_quotes: false,
             max_data_bytes: None,
+            load_threads: cores().min(settings::LOAD_THREADS_MAX),
             listen: SocketAddr::from(([0, 0, 0, 0], 0)),
             admin_listen: None,
             admin_token_file: None,
-            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            workers: cores(),
             max_connections: 0,
             min_send_rate: 0,
             base_path: String::new(),
@@ -192,4 +195,9 @@ pub enum LogFormat {
     Text,
     /// A JSON object a line.
     Json,
+}
+
+/// The CPU quota of the control group, or else the cores.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -7,6 +7,9 @@ use std::fmt::Write as _;
 use super::Config;
 use super::value::{self, Expected, location};
 
+/// More threads have nothing to do while data is loaded: the one that joins what they make is not faster.
+pub(super) const LOAD_THREADS_MAX: usize = 16;
+
 /// One setting: `--name`, `JANUS_NAME`, and the key `name` of the file.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
@@ -193,6 +196,12 @@ pub const SETTINGS: &[Setting] = &[
         "SIZE",
         "",
         "The most that is read, after decompression, and the most that is made of it as JSON, each, as 64MiB; by default three quarters of the memory that the control group, or else the machine, has", |c, text| put(&mut c.max_data_bytes, value::size(text).map(Some))),
+    setting(
+        "Data",
+        "load-threads",
+        "NUMBER",
+        "",
+        "Threads that load JSON at the same time, 1 to 16, all but one of which give way to those that serve; by default the CPU quota of the cgroup, or else the cores", |c, text| put(&mut c.load_threads, value::number(text, 1..=LOAD_THREADS_MAX))),
     setting(
         "Network",
         "listen",

@@ -13,8 +13,9 @@ use super::faults::Collector;
 use super::id::IdField;
 use super::index::{HashKey, Index};
 use super::record::{Ascending, Far, Ids, Keys, Place, Record};
-use super::scan::{Token, decode};
-use super::structure::PADDING;
+use super::scan::{Scanned, Token, decode};
+use super::structure::{PADDING, Structure};
+use super::tokens::Value;
 use super::walk::first_scalar;
 use crate::body::Body;
 use crate::ledger::{Account, Credit, Entry, Ledger};
@@ -96,7 +97,7 @@ impl Collection {
         self.parts.records[position].hash
     }
 
-    /// The XXH3 hash of the arena.
+    /// The XXH3 hash of all items' hashes, and of keys that do not stand in the items.
     pub fn content_hash(&self) -> u64 {
         self.parts.content_hash
     }
@@ -149,13 +150,24 @@ impl Parts {
         start..self.records[position].end()
     }
 
-    /// The hash of what a client can ask for: of ids too, where they do not stand in the items.
+    /// The hash of what a client can ask for: of all items, by their hashes, which stand for their bytes and for where they
+    /// end, and of ids too, where those do not stand in the items.
     fn hash_content(&self, arena: &[u8]) -> u64 {
-        let text = xxh3_64(arena);
-        if !matches!(self.ids, Ids::Apart(_)) {
-            return text;
+        const SOME: usize = 128;
+        let mut content = Xxh3::new();
+        let mut bytes = [0; SOME * size_of::<u64>()];
+        for records in self.records.chunks(SOME) {
+            let (hashes, _) = bytes.as_chunks_mut::<8>();
+            for (to, record) in hashes.iter_mut().zip(records) {
+                *to = record.hash.to_le_bytes();
+            }
+            content.update(&bytes[..size_of::<u64>() * records.len()]);
         }
-        let mut keys = Xxh3::with_seed(text);
+        let content = content.digest();
+        if !matches!(self.ids, Ids::Apart(_)) {
+            return content;
+        }
+        let mut keys = Xxh3::with_seed(content);
         for position in 0..self.records.len() {
             let key = self.key(arena, position);
             // With its length: `ab`, `c` are other keys than `a`, `bc`.
@@ -218,6 +230,10 @@ pub(super) trait Places {
     fn line(&mut self, place: u64) -> u64;
     /// The error for a fault at a place.
     fn error(&self, place: u64, fault: Fault) -> super::DataError;
+    /// How many bytes of the source have been passed, if that is known.
+    fn passed(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// How much more an arena may become without being looked at, in bytes, however little memory is left.
@@ -238,8 +254,10 @@ pub(super) struct Builder {
     /// Of the items that are not in the index yet: their places and the hashes of their ids.
     places: Vec<u64>,
     hashes: Vec<u64>,
-    /// A guess of the arena's length in bytes, as long as it has not been used to reserve records.
+    /// A guess of the source's length in bytes.
     size_hint: Option<u64>,
+    /// Whether it has been used to reserve records.
+    has_reserved: bool,
     /// The most that the items may be made, in bytes.
     bytes_made_max: u64,
     /// Where faults are collected, and what of the ids is known meanwhile: the items that have each.
@@ -275,6 +293,7 @@ impl Builder {
             places: Vec::new(),
             hashes: Vec::new(),
             size_hint: options.size_hint,
+            has_reserved: false,
             bytes_made_max: options.bytes_made_max,
             collecting: options.collector.clone().map(|collector| (collector, HashMap::new())),
             checked_length: 0,
@@ -444,6 +463,54 @@ impl Builder {
         Ok(())
     }
 
+    /// What makes items of this collection elsewhere, none so far.
+    pub(super) fn maker(&self) -> Maker {
+        Maker {
+            hash_key: self.parts.hash_key.clone(),
+            text: Vec::new(),
+            items: Vec::new(),
+            has_ids: false,
+        }
+    }
+
+    /// Takes in items that were made elsewhere, all or none; says which. Their numbers are their places. None are taken if
+    /// they are not like those before them in having ids, or where only some of them may be.
+    pub(super) fn take(&mut self, made: &Maker) -> bool {
+        let base = self.arena.len();
+        let first = self.parts.records.len();
+        let length = base + made.text.len();
+        if made.items.len() >= u32::MAX as usize - first || length > Record::END_MAX {
+            return false;
+        }
+        if length > self.checked_length && self.check_length().is_err() {
+            return false;
+        }
+        if length > self.checked_length {
+            return false;
+        }
+        match (&mut self.parts.ids, made.has_ids) {
+            _ if made.items.is_empty() => return true,
+            (ids, true) if first == 0 => *ids = Ids::Within(Far::default()),
+            (Ids::Within(_), true) | (Ids::None, false) => {}
+            _ => return false,
+        }
+        self.arena.extend_from_slice(&made.text);
+        for (number, item) in made.items.iter().enumerate() {
+            let id_bits = match (item.id, &mut self.parts.ids) {
+                (Some(id), Ids::Within(far)) => {
+                    self.places.push(number as u64);
+                    self.hashes.push(item.id_hash);
+                    far.bits(first + number, id)
+                }
+                _ => 0,
+            };
+            self.parts
+                .records
+                .push(Record::new(base + item.end, id_bits, item.hash));
+        }
+        true
+    }
+
     fn mixed(&self, has: bool) -> Fault {
         let field = self.parts.id_field.clone();
         Fault::MixedIds { field, has }
@@ -464,10 +531,11 @@ impl Builder {
         if self.collecting.is_some() {
             return self.collect_duplicates(places);
         }
-        self.reserve_records();
+        let expected = self.expected(places.passed());
+        self.reserve_records(expected);
         let Self { arena, parts, .. } = self;
         let mut index = std::mem::take(&mut parts.index);
-        index.reserve(self.hashes.len(), |position| parts.hash(arena, position));
+        index.reserve(self.hashes.len(), expected, |position| parts.hash(arena, position));
         let is_same = |one, other| parts.key(arena, one) == parts.key(arena, other);
         let added = index.extend(&self.hashes, is_same);
         parts.index = index;
@@ -482,7 +550,11 @@ impl Builder {
                 first_line: self.lines.get(first),
                 is_key: matches!(parts.ids, Ids::Apart(_)),
             };
-            return Err(places.error(self.places[second - first_pushed], fault));
+            let error = places.error(self.places[second - first_pushed], fault);
+            // They are not looked at again.
+            self.places.clear();
+            self.hashes.clear();
+            return Err(error);
         }
         self.places.clear();
         self.hashes.clear();
@@ -509,13 +581,20 @@ impl Builder {
         }
     }
 
-    /// Reserves records for all items, by the length of the first ones. What is reserved and not used takes no memory,
-    /// and to grow by doubling would take it twice.
-    fn reserve_records(&mut self) {
+    /// About how many items there are to be, by what has been passed of the source.
+    fn expected(&self, passed: Option<u64>) -> Option<usize> {
+        let passed = passed.unwrap_or(self.arena.len() as u64).max(1);
+        let count = self.parts.records.len() as u128 * u128::from(self.size_hint?) / u128::from(passed);
+        usize::try_from(count).ok()
+    }
+
+    /// Reserves records for all items, once. What is reserved and not used takes no memory, and to grow by doubling would
+    /// take it twice.
+    fn reserve_records(&mut self, expected: Option<usize>) {
         let records = &mut self.parts.records;
-        if let (Some(hint), count @ 1..) = (self.size_hint.take(), records.len()) {
-            let length = (self.arena.len() / count).max(1) as u64;
-            let expected = usize::try_from(hint / length).unwrap_or(0);
+        if let (Some(expected), count @ 1..) = (expected, records.len())
+            && !std::mem::replace(&mut self.has_reserved, true)
+        {
             // A guess that the system has no memory for is a bad one.
             let _ = records.try_reserve_exact(expected.saturating_sub(count));
         }
@@ -551,6 +630,99 @@ impl Builder {
             arena: Body::credited(arena, credit),
             parts: Arc::new(parts),
         }
+    }
+}
+
+/// Items that are made elsewhere than in their collection, and are taken in together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Maker {
+    hash_key: HashKey,
+    /// The items' text, with a comma behind each.
+    text: Vec<u8>,
+    items: Vec<MadeItem>,
+    /// Whether they have ids: all or none.
+    has_ids: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct MadeItem {
+    /// Where its text ends.
+    end: usize,
+    /// Where it begins in the source, and how many line ends are before that.
+    start: usize,
+    line: u64,
+    /// The id's place in the item.
+    id: Option<Place>,
+    hash: u64,
+    id_hash: u64,
+}
+
+/// An item that cannot be made here, whatever is wrong with it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NotMade;
+
+impl Maker {
+    /// Makes room for the items of so much text.
+    pub(super) fn reserve(&mut self, length: usize) {
+        self.text.reserve(length + PADDING);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Where an item begins in the source.
+    pub(super) fn start(&self, number: usize) -> usize {
+        self.items[number].start
+    }
+
+    /// How many line ends are before an item.
+    pub(super) fn line(&self, number: usize) -> u64 {
+        self.items[number].line
+    }
+
+    /// Makes an item of a value of a piece, which begins at `start` in the source, after `line` line ends.
+    #[inline(always)]
+    pub(super) fn add(
+        &mut self,
+        structure: &Structure,
+        piece: &[u8],
+        value: Value,
+        id_field: &IdField,
+        start: usize,
+        line: u64,
+    ) -> Result<(), NotMade> {
+        let out_start = self.text.len();
+        let id = structure.copy_value(piece, value, &mut self.text);
+        let item = &self.text[out_start..];
+        let id = id_field.locate(Scanned { end: value.end, id }, item);
+        if !self.items.is_empty() && self.has_ids != id.is_some() {
+            return Err(NotMade);
+        }
+        self.has_ids = id.is_some();
+        let mut id_hash = 0;
+        let id = match id {
+            None => None,
+            Some(Token { start, end }) => {
+                let written = &item[start..end];
+                if bad_id(written).is_some() {
+                    return Err(NotMade);
+                }
+                id_hash = self.hash_key.hash(&key_text(written));
+                let length = end - start;
+                Some(Place { start, length })
+            }
+        };
+        self.items.push(MadeItem {
+            end: self.text.len(),
+            start,
+            line,
+            id,
+            hash: xxh3_64(item),
+            id_hash,
+        });
+        self.text.push(b',');
+        Ok(())
     }
 }
 

@@ -60,6 +60,7 @@ impl IdField {
     }
 
     /// The id of an item that the scanner has passed.
+    #[inline]
     pub(super) fn locate(&self, scanned: Scanned, item: &[u8]) -> Option<Token> {
         match self {
             Self::None => None,

@@ -50,6 +50,12 @@ impl HashKey {
     }
 }
 
+impl Default for HashKey {
+    fn default() -> Self {
+        Self::random()
+    }
+}
+
 impl std::fmt::Debug for HashKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("HashKey")
@@ -163,12 +169,33 @@ impl Index {
         None
     }
 
-    /// Makes room for `more` positions. `hash_of` tells the hash of one that was added before.
-    pub(super) fn reserve(&mut self, more: usize, hash_of: impl Fn(usize) -> u64) {
+    /// Makes room for `more` positions, and for some of those that come later if about `expected` are to come in all.
+    /// `hash_of` tells the hash of one that was added before.
+    pub(super) fn reserve(&mut self, more: usize, expected: Option<usize>, hash_of: impl Fn(usize) -> u64) {
+        /// A guess is trusted as far as this: what has been read may be unlike all that comes. While there are few it costs
+        /// little to be wrong.
+        const GROWTH_MAX: usize = 4;
+        const GROWTH_MAX_OF_FEW: usize = 16;
+        const FEW: usize = 4_096;
         let needed = buckets_for(self.count + more);
-        if needed > self.buckets.len() {
-            self.rebuild(needed.max(2 * self.buckets.len()), hash_of);
+        if needed <= self.buckets.len() {
+            return;
         }
+        // So that a guess that is a little wrong leaves the table neither too small nor too large to be kept.
+        let guess = expected.map(|count| buckets_for(count + count / 64));
+        let growth_max = if self.count + more < FEW {
+            GROWTH_MAX_OF_FEW
+        } else {
+            GROWTH_MAX
+        };
+        self.rebuild(
+            match guess {
+                Some(guess) if guess > needed => guess.min(growth_max * needed),
+                Some(_) => needed.max(self.buckets.len() + self.buckets.len() / 4),
+                None => needed.max(2 * self.buckets.len()),
+            },
+            hash_of,
+        );
     }
 
     /// Adds the next positions, by their hashes, for which there is room. `is_same` tells whether the ids of two positions
@@ -264,10 +291,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_added_is_found_and_nothing_else(hashes in hashes(), absent in any::<u64>(), step in 1..200_usize) {
+        fn what_was_added_is_found_and_nothing_else(
+            hashes in hashes(),
+            absent in any::<u64>(),
+            step in 1..200_usize,
+            expected in prop::option::of(0..2000_usize),
+        ) {
             let mut index = Index::default();
             for part in hashes.chunks(step) {
-                index.reserve(part.len(), |position| hashes[position]);
+                index.reserve(part.len(), expected, |position| hashes[position]);
                 // Positions of one hash have different ids here.
                 prop_assert_eq!(index.extend(part, |_, _| false), Ok(()));
             }
@@ -299,7 +331,7 @@ mod tests {
                 }
             });
             let mut index = Index::default();
-            index.reserve(hashes.len(), |position| hashes[position]);
+            index.reserve(hashes.len(), None, |position| hashes[position]);
             prop_assert_eq!(index.extend(&hashes, |one, other| ids[one] == ids[other]), expected.map_or(Ok(()), Err));
         }
     }
@@ -331,7 +363,7 @@ mod tests {
         let hashes: Vec<u64> = ids.iter().map(|id| key.hash(id.as_bytes())).collect();
         let mut index = Index::default();
         for part in hashes.chunks(1000) {
-            index.reserve(part.len(), |position| hashes[position]);
+            index.reserve(part.len(), None, |position| hashes[position]);
             index.extend(part, |_, _| false).expect("they are different");
         }
         index.finish(|position| hashes[position]);
@@ -352,7 +384,7 @@ mod tests {
         let key = HashKey::random();
         let hashes: Vec<u64> = (0..10_000_u32).map(|number| key.hash(&number.to_le_bytes())).collect();
         let mut index = Index::default();
-        index.reserve(hashes.len(), |position| hashes[position]);
+        index.reserve(hashes.len(), None, |position| hashes[position]);
         index.extend(&hashes, |_, _| false).expect("they are different");
         index.finish(|position| hashes[position]);
         let goes_on = |number: &u32| {

@@ -5,6 +5,7 @@ use std::io::Read;
 use super::collection::{Builder, Collection};
 use super::error::{DataError, Fault, Found, ParseError};
 use super::id::IdField;
+use super::parts::{self, Separator};
 use super::pieces::Pieces;
 use super::pointer::encode;
 use super::scan::{ScanError, Scanned, decode, scan};
@@ -36,6 +37,9 @@ struct Document<'a, R> {
     builder: Builder,
     id_field: IdField,
     pieces: Pieces,
+    /// Whether several threads have taken in what they could.
+    has_parts: bool,
+    options: &'a ParseOptions,
     pointer: Option<&'a Pointer>,
     /// Whether items are the members of an object, and their names the ids.
     ids_from_keys: bool,
@@ -63,6 +67,8 @@ impl<'a, R: Read> Document<'a, R> {
             builder: Builder::new(options),
             id_field: IdField::of(options),
             pieces: Pieces::new(options.way),
+            has_parts: false,
+            options,
             pointer: options.pointer.as_ref(),
             ids_from_keys: options.ids_from_keys,
         };
@@ -202,15 +208,26 @@ impl<'a, R: Read> Document<'a, R> {
 
     /// Takes in all items from here on but the last one that is at hand, by the structure of their text.
     fn items(&mut self) -> Parse<()> {
-        while self
-            .pieces
-            .elements(&mut self.text, &self.id_field, &mut self.builder)?
-        {
-            if !self.text.is_whole() {
+        loop {
+            let goes_on = self
+                .pieces
+                .elements(&mut self.text, &self.id_field, &mut self.builder)?;
+            if !goes_on || self.text.is_whole() {
+                return self.next("a value").map(drop);
+            }
+            if std::mem::replace(&mut self.has_parts, true) {
                 self.read_on()?;
+            } else {
+                self.builder.index(&mut self.text)?;
+                parts::read(
+                    &mut self.text,
+                    Separator::Comma,
+                    &self.id_field,
+                    &mut self.builder,
+                    self.options,
+                )?;
             }
         }
-        self.next("a value").map(drop)
     }
 
     /// Takes in the value that begins here, with a key if it does not hold its id.

@@ -23,6 +23,7 @@ mod index;
 mod json;
 mod ndjson;
 mod note;
+mod parts;
 mod pieces;
 mod pointer;
 mod record;
@@ -84,7 +85,16 @@ pub struct ParseOptions {
     pub way: Way,
     /// Where faults are collected, if what is at fault is to be passed over.
     pub collector: Option<Collector>,
+    /// How many threads take in lines, or items of an array, at the same time. What comes of it is the same.
+    pub threads: usize,
+    /// The length of the parts that threads take in, in bytes. Who reads less than a few of them uses one thread.
+    pub part_length: usize,
+    /// Called in every thread that is started for this.
+    pub each_thread: fn(),
 }
+
+/// The length of the parts that threads take in, in bytes.
+const PART_LENGTH: usize = 256 << 10;
 
 impl Default for ParseOptions {
     fn default() -> Self {
@@ -104,6 +114,9 @@ impl Default for ParseOptions {
             ledger: Ledger::default(),
             way: Way::default(),
             collector: None,
+            threads: 1,
+            part_length: PART_LENGTH,
+            each_thread: || {},
         }
     }
 }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::collection::{Builder, Collection, Places};
 use super::error::{DataError, Fault, Found, ParseError};
 use super::id::IdField;
+use super::parts::{self, Separator};
 use super::pieces::{Pieces, Taken};
 use super::scan::{ScanError, scan};
 use super::text::Text;
@@ -45,6 +46,7 @@ fn read_lines<R: Read>(
     let mut line = 0;
     let mut count = 0_u64;
     let mut first = None;
+    let mut has_parts = false;
     loop {
         // Whole lines are parsed where they stand; the part of a line at the window's end waits for more.
         loop {
@@ -78,6 +80,14 @@ fn read_lines<R: Read>(
             text.at = (start + length + 1).min(text.window().len());
         }
         builder.index(&mut Lines(text))?;
+        if count > 1 && !has_parts {
+            has_parts = true;
+            let taken = parts::read(text, Separator::Line, id_field, builder, options)?;
+            line += taken.lines;
+            count += taken.items;
+            // What they have left is at hand, and may be all that there is.
+            continue;
+        }
         if text.is_whole() {
             break;
         }
@@ -158,6 +168,10 @@ impl<R: Read> Places for Lines<'_, R> {
 
     fn error(&self, place: u64, fault: Fault) -> DataError {
         self.0.error_on_line(place, fault)
+    }
+
+    fn passed(&self) -> Option<u64> {
+        self.0.passed()
     }
 }
 

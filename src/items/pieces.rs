@@ -4,11 +4,12 @@
 //! is known of its structure stays in a core's cache.
 
 use std::io::Read;
+use std::ops::Range;
 
 use super::collection::Builder;
-use super::error::ParseError;
+use super::error::{Fault, ParseError};
 use super::id::IdField;
-use super::scan::{Scanned, Token};
+use super::scan::Scanned;
 use super::structure::{LineEnds, Structure, Way};
 use super::text::Text;
 use super::tokens::{Name, Value, Walk};
@@ -62,40 +63,57 @@ impl Pieces {
         if self.way == Way::Scanner {
             return Ok(taken);
         }
-        let Some(end) = lines_end(text) else {
+        let Some(end) = next_lines_end(text) else {
             return Ok(taken);
         };
         text.pad();
-        let padded = text.padded();
-        if !self.structure.find(padded, at..end, LineEnds::Count) {
-            return Ok(taken);
-        }
-        let piece = &padded[at..];
-        let mut walk = Walk::new(piece, &self.structure, id_field.member().map(Name::new));
-        // What has been taken in, from the piece's start on.
-        let mut done = 0;
-        loop {
-            let (lines, next) = walk.line_ends();
-            taken.lines += lines;
-            if walk.is_at_end() {
-                done = end - at;
-                break;
-            }
-            if lines > 0 {
-                done = next;
-            }
-            let Some(value) = walk.value().filter(|value| value.next_byte == b'\n') else {
-                break;
-            };
+        let window = text.padded();
+        let name = id_field.member().map(Name::new);
+        let passed = self.pass_lines(window, at..end, name, |structure, piece, value, lines| {
             if taken.items == 0 {
                 taken.start = at + value.start;
             }
             taken.items += 1;
-            push(&self.structure, piece, value, id_field, builder, line + taken.lines + 1)
-                .map_err(|fault| text.error_at(at + value.start, fault))?;
-        }
-        text.at = (at + done).min(text.window().len());
+            push(structure, piece, value, id_field, builder, line + lines + 1)
+                .map_err(|fault| (at + value.start, fault))
+        });
+        let passed = passed.map_err(|(place, fault)| text.error_at(place, fault))?;
+        taken.lines = passed.lines;
+        text.at = (at + passed.length).min(text.window().len());
         Ok(taken)
+    }
+
+    /// Gives `item` the values of whole lines of a padded text: with the structure of their piece, its text, and how many
+    /// line ends are before them. Ends before a line that is not as it should be.
+    #[inline(always)]
+    pub(super) fn pass_lines<E>(
+        &mut self,
+        text: &[u8],
+        lines: Range<usize>,
+        name: Option<Name<'_>>,
+        mut item: impl FnMut(&Structure, &[u8], Value, u64) -> Result<(), E>,
+    ) -> Result<Passed, E> {
+        let mut passed = Passed::default();
+        if !self.structure.find(text, lines.clone(), LineEnds::Count) {
+            return Ok(passed);
+        }
+        let piece = &text[lines.start..];
+        let mut walk = Walk::new(piece, &self.structure, name);
+        loop {
+            let (ends, next) = walk.line_ends();
+            passed.lines += ends;
+            if walk.is_at_end() {
+                passed.length = lines.len();
+                return Ok(passed);
+            }
+            if ends > 0 {
+                passed.length = next;
+            }
+            match walk.value() {
+                Some(value) if value.next_byte == b'\n' => item(&self.structure, piece, value, passed.lines)?,
+                _ => return Ok(passed),
+            }
+        }
     }
 
     /// Takes in the elements of an array that come next, and the comma behind each. Says whether there were any, and it was
@@ -112,52 +130,83 @@ impl Pieces {
         let first = text.at;
         text.pad();
         let window = text.padded();
-        let window_end = text.window().len();
-        let mut at = first;
+        let end = text.window().len();
+        let name = id_field.member().map(Name::new);
+        let passed = self.pass_elements(window, first..end, name, |structure, piece, value, at| {
+            let place = text.place(at + value.start);
+            push(structure, piece, value, id_field, builder, place).map_err(|fault| (at + value.start, fault))
+        });
+        let at = passed.map_err(|(place, fault)| text.error_at(place, fault))?;
+        text.at = at;
+        Ok(at > first && end - at < self.length)
+    }
+
+    /// Gives `item` the values of a padded text that are followed by a comma: with the structure of their piece, its text,
+    /// and where it begins. Ends before what is not as it should be, or is not followed by a comma in the text; returns where.
+    #[inline(always)]
+    pub(super) fn pass_elements<E>(
+        &mut self,
+        text: &[u8],
+        elements: Range<usize>,
+        name: Option<Name<'_>>,
+        mut item: impl FnMut(&Structure, &[u8], Value, usize) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let mut at = elements.start;
         loop {
-            let end = window_end.min(at + self.length);
-            if !self.structure.find(window, at..end, LineEnds::AreBlank) {
-                break;
+            let end = elements.end.min(at + self.length);
+            if at == end || !self.structure.find(text, at..end, LineEnds::AreBlank) {
+                return Ok(at);
             }
-            let piece = &window[at..];
-            let mut walk = Walk::new(piece, &self.structure, id_field.member().map(Name::new));
+            let piece = &text[at..];
+            let mut walk = Walk::new(piece, &self.structure, name);
             let mut done = 0;
-            while let Some(value) = walk.value().filter(|value| value.next_byte == b',') {
-                let place = text.place(at + value.start);
-                push(&self.structure, piece, value, id_field, builder, place)
-                    .map_err(|fault| text.error_at(at + value.start, fault))?;
+            while let Some(value) = walk.value() {
+                if value.next_byte != b',' {
+                    break;
+                }
+                item(&self.structure, piece, value, at)?;
                 walk.pass();
                 done = value.next + 1;
             }
             at += done;
-            if end == window_end {
-                text.at = at;
-                return Ok(at > first);
+            if end == elements.end {
+                return Ok(at);
             }
             match done {
                 // The item does not end in the piece.
-                0 if self.length >= LENGTH_MAX => break,
+                0 if self.length >= LENGTH_MAX => return Ok(at),
                 0 => self.length *= 2,
                 _ => {}
             }
         }
-        text.at = at;
-        Ok(false)
     }
 }
 
-/// Where the whole lines end that come next, as many as fit in a piece; their last end may be that of the padding.
-fn lines_end<R: Read>(text: &Text<R>) -> Option<usize> {
-    let rest = &text.window()[text.at..];
-    if text.is_whole() && (1..=LENGTH).contains(&rest.len()) {
-        return Some(text.window().len() + usize::from(rest.last() != Some(&b'\n')));
-    }
+/// How far whole lines were passed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Passed {
+    /// In bytes.
+    pub(super) length: usize,
+    pub(super) lines: u64,
+}
+
+/// The length of the whole lines that come next, as many as fit in a piece.
+pub(super) fn lines_end(rest: &[u8]) -> Option<usize> {
     let near = &rest[..rest.len().min(LENGTH)];
     let length = memchr::memrchr(b'\n', near).or_else(|| {
         let far = &rest[near.len()..rest.len().min(LENGTH_MAX)];
         memchr::memchr(b'\n', far).map(|length| near.len() + length)
     });
-    length.map(|length| text.at + length + 1)
+    length.map(|length| length + 1)
+}
+
+/// Where in the window the whole lines end that come next; their last end may be that of the padding.
+fn next_lines_end<R: Read>(text: &Text<R>) -> Option<usize> {
+    let rest = &text.window()[text.at..];
+    if text.is_whole() && (1..=LENGTH).contains(&rest.len()) {
+        return Some(text.window().len() + usize::from(rest.last() != Some(&b'\n')));
+    }
+    lines_end(rest).map(|length| text.at + length)
 }
 
 /// Takes in an item of a piece.
@@ -169,16 +218,10 @@ fn push(
     id_field: &IdField,
     builder: &mut Builder,
     place: u64,
-) -> Result<(), super::error::Fault> {
-    let Value { start, end, id, .. } = value;
+) -> Result<(), Fault> {
     let out = builder.next();
     let out_start = out.len();
-    let inner = id.map_or(start, |id| id.start);
-    let before = structure.copy(piece, start..end, inner, out);
-    let id = id.map(|id| Token {
-        start: id.start - before,
-        end: id.end - before,
-    });
-    let id = id_field.locate(Scanned { end, id }, &builder.next()[out_start..]);
+    let id = structure.copy_value(piece, value, out);
+    let id = id_field.locate(Scanned { end: value.end, id }, &builder.next()[out_start..]);
     builder.push(out_start, id, place)
 }

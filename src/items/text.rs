@@ -1,6 +1,6 @@
 //! Source text in chunks: what is at hand, and where it stands.
 
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 
 use super::charset::Malformed;
 use super::collection::Places;
@@ -11,7 +11,17 @@ use super::structure::PADDING;
 const CHUNK: usize = 256 << 10;
 
 /// How much of what is behind is kept for excerpts, in bytes.
-const HISTORY: usize = 512;
+pub(super) const HISTORY: usize = 512;
+
+/// A place in the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Bytes before it.
+    pub(super) offset: u64,
+    /// Its line, from 1, and the characters before it on that line.
+    pub(super) line: u64,
+    pub(super) column: u64,
+}
 
 /// A window of the source that moves on as it is read.
 #[derive(Debug)]
@@ -32,6 +42,8 @@ pub(super) struct Text<R> {
     line_cursor: (u64, u64),
     /// The end of a part of the window that has lost its white space.
     squeezed: Option<Squeezed>,
+    /// Why the reader gives no more than what is at hand.
+    failure: Option<io::Error>,
 }
 
 /// Where in the window a part ends that has lost its white space.
@@ -42,6 +54,15 @@ struct Squeezed {
     newlines: u64,
     /// Characters before the end on its line.
     column: u64,
+}
+
+impl Text<io::Empty> {
+    /// Text that is whole: what is kept for excerpts, where that begins, and what follows it.
+    pub(super) fn of(history: &[u8], start: Place, rest: &[u8]) -> Self {
+        let mut text = Self::new(io::empty());
+        text.resume(history, start, rest);
+        text
+    }
 }
 
 impl<R: Read> Text<R> {
@@ -57,7 +78,54 @@ impl<R: Read> Text<R> {
             column: 0,
             line_cursor: (0, 1),
             squeezed: None,
+            failure: None,
         }
+    }
+
+    /// Hands over what is at hand and has not been passed, to be read by others, who read ahead: what is kept for excerpts and
+    /// where that begins, and where the rest begins and the rest.
+    pub(super) fn take(&mut self) -> (Vec<u8>, Place, Place, Vec<u8>) {
+        self.forget(self.at.saturating_sub(HISTORY));
+        let place = |index: usize| {
+            let (line, column) = self.line_and_column(index);
+            let offset = self.place(index);
+            Place { offset, line, column }
+        };
+        let (start, next) = (place(0), place(self.at));
+        let (history, rest) = self.window().split_at(self.at);
+        (history.to_vec(), start, next, rest.to_vec())
+    }
+
+    /// Reads on, to `ahead`, until that has this length or there is no more.
+    pub(super) fn read_ahead(&mut self, ahead: &mut Vec<u8>, length: usize) {
+        let mut filled = ahead.len();
+        ahead.resize(filled.max(length), 0);
+        while !self.is_whole && self.failure.is_none() && filled < length {
+            match self.reader.read(&mut ahead[filled..]) {
+                Ok(0) => self.is_whole = true,
+                Ok(length) => filled += length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // What comes before it is looked at first.
+                Err(error) => self.failure = Some(error),
+            }
+        }
+        ahead.truncate(filled);
+    }
+
+    /// Goes on with what others have left of what they read ahead.
+    pub(super) fn resume(&mut self, history: &[u8], start: Place, rest: &[u8]) {
+        let filled = history.len() + rest.len();
+        self.buffer.clear();
+        self.buffer.reserve_exact((filled + PADDING).max(CHUNK));
+        self.buffer.extend_from_slice(history);
+        self.buffer.extend_from_slice(rest);
+        self.buffer.resize((filled + PADDING).max(CHUNK), 0);
+        self.filled = filled;
+        self.at = history.len();
+        self.base = start.offset;
+        (self.line, self.column) = (start.line, start.column);
+        self.line_cursor = (start.offset, start.line);
+        self.squeezed = None;
     }
 
     /// What is at hand, history included.
@@ -96,6 +164,9 @@ impl<R: Read> Text<R> {
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
         }
+        if let Some(error) = self.failure.take() {
+            return Err(self.failed(error));
+        }
         let room = self.buffer.len() - PADDING;
         while !self.is_whole && self.filled < room {
             match self.reader.read(&mut self.buffer[self.filled..room]) {
@@ -109,7 +180,7 @@ impl<R: Read> Text<R> {
     }
 
     /// What cannot be decoded is a fault of the data, at the end of what could be.
-    fn failed(&self, error: std::io::Error) -> ParseError {
+    fn failed(&self, error: io::Error) -> ParseError {
         match Malformed::of(&error) {
             Some(Malformed(charset)) => {
                 let message = format!("not {charset}, which --charset names");
@@ -228,6 +299,10 @@ impl<R: Read> Places for Text<R> {
     fn error(&self, place: u64, fault: Fault) -> DataError {
         self.error_at((place - self.base) as usize, fault)
     }
+
+    fn passed(&self) -> Option<u64> {
+        Some(self.place(self.at))
+    }
 }
 
 /// Moves what is no white space, or is within a string, to the start of `text`, which begins with a value of JSON or with a
@@ -262,8 +337,10 @@ fn newlines(text: &[u8]) -> u64 {
 }
 
 /// Bytes that begin a character.
-fn characters(text: &[u8]) -> u64 {
-    text.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() as u64
+pub(super) fn characters(text: &[u8]) -> u64 {
+    // Counted in single bytes as far as those go, many at once: a source of one line is counted whole.
+    let of_some = |some: &[u8]| some.iter().map(|&byte| u8::from(byte & 0xc0 != 0x80)).sum::<u8>();
+    text.chunks(u8::MAX as usize).map(|some| u64::from(of_some(some))).sum()
 }
 
 #[cfg(test)]

@@ -27,9 +27,19 @@ pub(super) struct Name<'a> {
     /// The first bytes of the name and its quotes, and which of the eight count.
     start: u64,
     mask: u64,
+    /// Whether those are all.
+    is_short: bool,
 }
 
 impl<'a> Name<'a> {
+    /// No member's.
+    const NONE: Self = Self {
+        text: b"",
+        start: 0,
+        mask: u64::MAX,
+        is_short: true,
+    };
+
     pub(super) fn new(name: &'a str) -> Self {
         let mut start = [0; 8];
         let quoted = std::iter::once(b'"').chain(name.bytes()).chain([b'"']);
@@ -41,6 +51,7 @@ impl<'a> Name<'a> {
             text: name.as_bytes(),
             start: u64::from_le_bytes(start),
             mask: u64::MAX >> (8 * (8 - length)),
+            is_short: name.len() + 2 <= 8,
         }
     }
 }
@@ -52,7 +63,7 @@ pub(super) struct Walk<'a> {
     tokens: &'a [u32],
     /// The number of the next token.
     at: usize,
-    name: Option<Name<'a>>,
+    name: Name<'a>,
     has_escapes: bool,
 }
 
@@ -66,7 +77,7 @@ impl<'a> Walk<'a> {
             text,
             tokens,
             at: 0,
-            name,
+            name: name.unwrap_or(Name::NONE),
             has_escapes: structure.has_escapes(),
         }
     }
@@ -92,13 +103,18 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The place and the first byte of the next token. Of the last one, in the padding, the byte is 0, and nobody goes on
-    /// from there.
+    /// The place and the first byte of the next token. Of the last one, in the padding, the byte is 0.
     #[inline(always)]
     pub(super) fn peek(&self) -> (usize, u8) {
-        debug_assert!(self.at < self.tokens.len());
-        // SAFETY: whoever goes on has seen a token that is not the last one.
-        let place = unsafe { *self.tokens.get_unchecked(self.at) } as usize;
+        self.token(self.at)
+    }
+
+    /// The place and the first byte of token number `at`. Whoever has seen a byte that is not 0 may look at the next one.
+    #[inline(always)]
+    fn token(&self, at: usize) -> (usize, u8) {
+        debug_assert!(at < self.tokens.len());
+        // SAFETY: nobody goes on behind the last one, of which the byte is 0.
+        let place = unsafe { *self.tokens.get_unchecked(at) } as usize;
         (place, self.byte(place))
     }
 
@@ -120,45 +136,51 @@ impl<'a> Walk<'a> {
     /// comes any more.
     #[inline]
     pub(super) fn value(&mut self) -> Option<Value> {
-        let value = self.passed_value();
-        if value.is_none() {
-            self.at = self.tokens.len() - 1;
+        let last = self.tokens.len() - 1;
+        match self.value_from(self.at) {
+            Some((value, at)) => {
+                self.at = at;
+                Some(value)
+            }
+            None => {
+                self.at = last;
+                None
+            }
         }
-        value
     }
 
+    /// The value that begins at token number `first`, and the number of the token after it. The number is at hand in a
+    /// register all the way: nobody else sees it.
     #[inline(always)]
-    fn passed_value(&mut self) -> Option<Value> {
-        let start = self.peek().0;
+    fn value_from(&self, first: usize) -> Option<(Value, usize)> {
+        let mut at = first;
         let mut id = None;
-        // A bit for each open array (0) or object (1), the innermost lowest.
+        // A bit for each open array (0) or object (1), the innermost lowest; of those around the innermost.
         let mut objects = 0_u128;
         let mut depth = 0;
+        let mut in_object = false;
         'value: loop {
-            let (place, byte) = self.peek();
-            self.at += 1;
+            let (place, byte) = self.token(at);
+            at += 1;
+            // The commonest first, each by one comparison.
             match byte {
                 b'"' => {}
-                b'{' if depth < DEPTH_MAX => {
-                    if self.peek().1 == b'}' {
-                        self.at += 1;
+                _ if byte.wrapping_sub(b'-') <= b'9' - b'-' => self.number(place, byte)?,
+                b'{' | b'[' if depth < DEPTH_MAX => {
+                    // The closing one is two further on in ASCII.
+                    if self.token(at).1 == byte + 2 {
+                        at += 1;
                     } else {
                         depth += 1;
-                        objects = objects << 1 | 1;
-                        self.member(depth, &mut id)?;
+                        objects = objects << 1 | u128::from(in_object);
+                        in_object = byte == b'{';
+                        if in_object {
+                            self.member(at, depth, &mut id)?;
+                            at += 2;
+                        }
                         continue 'value;
                     }
                 }
-                b'[' if depth < DEPTH_MAX => {
-                    if self.peek().1 == b']' {
-                        self.at += 1;
-                    } else {
-                        depth += 1;
-                        objects <<= 1;
-                        continue 'value;
-                    }
-                }
-                b'-' | b'0'..=b'9' => self.number(place, byte)?,
                 b't' => self.literal(place, b"true")?,
                 b'f' => self.literal(place + 1, b"alse")?,
                 b'n' => self.literal(place, b"null")?,
@@ -166,31 +188,31 @@ impl<'a> Walk<'a> {
             }
             // A value has ended: close what it is the last of, or go on to its neighbour.
             loop {
-                let (next, byte) = self.peek();
                 if depth == 0 {
-                    return Some(self.ended(start, next, byte, id));
+                    return Some((self.ended(self.token(first).0, at, id), at));
                 }
-                self.at += 1;
-                let in_object = objects & 1 == 1;
-                match byte {
-                    b',' => {
-                        if in_object {
-                            self.member(depth, &mut id)?;
-                        }
-                        continue 'value;
+                let byte = self.token(at).1;
+                at += 1;
+                if byte == b',' {
+                    if in_object {
+                        self.member(at, depth, &mut id)?;
+                        at += 2;
                     }
-                    b'}' if in_object => {}
-                    b']' if !in_object => {}
-                    _ => return None,
+                    continue 'value;
+                }
+                if byte != if in_object { b'}' } else { b']' } {
+                    return None;
                 }
                 depth -= 1;
+                in_object = objects & 1 == 1;
                 objects >>= 1;
             }
         }
     }
 
-    #[inline]
-    fn ended(&self, start: usize, next: usize, next_byte: u8, id: Option<Token>) -> Value {
+    #[inline(always)]
+    fn ended(&self, start: usize, at: usize, id: Option<Token>) -> Value {
+        let (next, next_byte) = self.token(at);
         Value {
             start,
             end: self.token_end(next),
@@ -210,45 +232,41 @@ impl<'a> Walk<'a> {
         end
     }
 
-    /// Passes a member's name and its colon; notes its value if that is the id.
+    /// Sees to it that a member's name and a colon are the tokens from number `at` on; notes its value if that is the id.
     #[inline(always)]
-    fn member(&mut self, depth: u32, id: &mut Option<Token>) -> Option<()> {
-        let (place, byte) = self.peek();
-        if byte != b'"' {
+    fn member(&self, at: usize, depth: u32, id: &mut Option<Token>) -> Option<()> {
+        let (place, byte) = self.token(at);
+        if byte != b'"' || self.token(at + 1).1 != b':' {
             return None;
         }
-        self.at += 1;
-        if self.peek().1 != b':' {
-            return None;
-        }
-        self.at += 1;
         if depth == 1
-            && let Some(name) = self.name
-            && self.is_named(place, name)
+            && self.is_named(place)
+            && let Some(token) = self.id_at(at + 2)
         {
-            self.note(id);
+            *id = Some(token);
         }
         Some(())
     }
 
     /// Whether the string at `place` is the name.
     #[inline(always)]
-    fn is_named(&self, place: usize, name: Name<'_>) -> bool {
-        let start = match self.text.get(place..place + 8) {
-            Some(eight) => u64::from_le_bytes(eight.try_into().unwrap_or_default()),
-            None => 0,
-        };
+    fn is_named(&self, place: usize) -> bool {
+        let name = &self.name;
+        debug_assert!(place + 8 <= self.text.len());
+        let start = self.text.as_ptr().wrapping_add(place).cast::<u64>();
+        // SAFETY: behind a token is the padding, or more text.
+        let start = u64::from_le(unsafe { start.read_unaligned() });
         if (start ^ name.start) & name.mask == 0 {
             let rest = &self.text[place + 1..];
-            return rest.starts_with(name.text) && rest.get(name.text.len()) == Some(&b'"');
+            return name.is_short || (rest.starts_with(name.text) && rest.get(name.text.len()) == Some(&b'"'));
         }
-        self.has_escapes && self.is_named_by_escapes(place, name)
+        self.has_escapes && self.is_named_by_escapes(place)
     }
 
     /// As [`Walk::is_named`], of a name that is written with escapes.
     #[cold]
     #[inline(never)]
-    fn is_named_by_escapes(&self, place: usize, name: Name<'_>) -> bool {
+    fn is_named_by_escapes(&self, place: usize) -> bool {
         let rest = &self.text[place..];
         let Some(first) = rest[1..].iter().position(|byte| matches!(byte, b'"' | b'\\')) else {
             return false;
@@ -260,25 +278,20 @@ impl<'a> Walk<'a> {
         while rest[end] != b'"' {
             end += if rest[end] == b'\\' { 2 } else { 1 };
         }
-        decode(&rest[..=end]).as_bytes() == name.text
+        decode(&rest[..=end]).as_bytes() == self.name.text
     }
 
-    /// Notes the value that is next as the id. What cannot be one is noted by its first byte.
-    #[cold]
-    #[inline(never)]
-    fn note(&self, id: &mut Option<Token>) {
-        let (start, byte) = self.peek();
+    /// The token number `at` as an id. What cannot be one is noted by its first byte.
+    #[inline]
+    fn id_at(&self, at: usize) -> Option<Token> {
+        let (start, byte) = self.token(at);
         let end = match byte {
             // The padding: there is no value.
-            0 => return,
-            b'"' | b'-' | b'0'..=b'9' => {
-                // SAFETY: this token is not the last one.
-                let next = unsafe { *self.tokens.get_unchecked(self.at + 1) } as usize;
-                self.token_end(next)
-            }
+            0 => return None,
+            b'"' | b'-' | b'0'..=b'9' => self.token_end(self.token(at + 1).0),
             _ => start + 1,
         };
-        *id = Some(Token { start, end });
+        Some(Token { start, end })
     }
 
     /// Whether a number of JSON is all that stands at `place`.

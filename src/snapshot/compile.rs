@@ -152,7 +152,7 @@ impl Snapshot {
         self.data.is_some()
     }
 
-    /// The snapshot's id: 16 hexadecimal digits, the hash of the collection's identity body. Replicas that hold the
+    /// The snapshot's id: 16 hexadecimal digits, the hash of the collection's items. Replicas that hold the
     /// same data have the same id. Empty while there is no data.
     pub fn id(&self) -> &str {
         &self.id

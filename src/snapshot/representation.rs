@@ -29,7 +29,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl Representation {
-    /// `tag` is the hash of the identity body; the entity tag adds the coding to it, so that tags differ where bytes do
+    /// `tag` is the hash of what the identity body holds; the entity tag adds the coding to it, so that tags differ where bytes do
     /// (RFC 9110, section 8.8.3.3).
     pub(super) fn new(coding: Coding, tag: u64, body: Body, fields: Fields<'_>) -> Self {
         let etag = entity_tag(tag, coding);

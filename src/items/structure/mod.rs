@@ -21,6 +21,8 @@ mod escapes;
 mod portable;
 
 use self::escapes::Escapes;
+use super::scan::Token;
+use super::tokens::Value;
 
 /// How many bytes behind text are there to be read, whatever they are.
 pub(super) const PADDING: usize = 64;
@@ -32,10 +34,10 @@ const BLOCK: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Way {
+    /// By structure, without vectors: no faster than the scanner, and what the others are compared with where they are not.
+    Portable,
     /// By the scanner alone, byte by byte.
     Scanner,
-    /// By structure, without vectors.
-    Portable,
     /// By structure, in vectors of 32 bytes (AVX2).
     Avx2,
     /// By structure, in vectors of 64 bytes of which single bytes can be moved together (AVX-512 with VBMI2).
@@ -44,7 +46,7 @@ pub enum Way {
 
 impl Way {
     /// All of them, the fastest last.
-    pub const ALL: [Self; 4] = [Self::Scanner, Self::Portable, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 4] = [Self::Portable, Self::Scanner, Self::Avx2, Self::Avx512];
 
     /// Whether this processor has it.
     pub fn is_there(self) -> bool {
@@ -200,24 +202,28 @@ impl Structure {
 
     /// # Safety
     ///
-    /// The processor has what the kind needs; 63 bytes behind `length` may be read; the lists are empty and have room.
+    /// The processor has what the kind needs; 63 bytes behind `length` may be read; the lists are empty and have room: for a
+    /// word a block, and for as many tokens as there are bytes and two blocks.
     #[inline(always)]
     unsafe fn look<C: Classify, const LINES: bool>(&mut self, text: &[u8], length: usize) -> Carry {
         let mut carry = Carry::default();
+        let (tokens, kept) = (self.tokens.as_mut_ptr(), self.kept.as_mut_ptr());
         let mut count = 0;
-        let whole = length / BLOCK * BLOCK;
-        for base in (0..whole).step_by(BLOCK) {
+        let mut base = 0;
+        while base + BLOCK <= length {
             let from = text.as_ptr().wrapping_add(base);
             // SAFETY: the block is within the text.
             let masks = unsafe { C::masks::<LINES>(from) };
-            // SAFETY: handed on; there is room for 64 more than there are bytes.
-            count += unsafe { self.block::<C, LINES>(masks, text, base, length, count, &mut carry) };
+            let out = (tokens.wrapping_add(count), kept.wrapping_add(base / BLOCK));
+            // SAFETY: handed on; there is room for 64 more tokens than there are bytes.
+            count += unsafe { block::<C, LINES>(masks, text, base, length, out, &mut carry) };
+            base += BLOCK;
         }
-        if whole < length {
-            let from = text.as_ptr().wrapping_add(whole);
+        if base < length {
+            let from = text.as_ptr().wrapping_add(base);
             // SAFETY: the block is within the text and its padding.
             let masks = unsafe { C::masks::<LINES>(from) };
-            let there = (1 << (length - whole)) - 1;
+            let there = (1 << (length - base)) - 1;
             let masks = Masks {
                 backslash: masks.backslash & there,
                 quote: masks.quote & there,
@@ -228,75 +234,20 @@ impl Structure {
                 not_ascii: masks.not_ascii & there,
             };
             let white_space = carry.white_space;
+            let last = kept.wrapping_add(base / BLOCK);
+            let out = (tokens.wrapping_add(count), last);
             // SAFETY: as above.
-            count += unsafe { self.block::<C, LINES>(masks, text, whole, length, count, &mut carry) };
-            let last = self.kept[whole / BLOCK];
+            count += unsafe { block::<C, LINES>(masks, text, base, length, out, &mut carry) };
+            // What is behind the text is none of it.
+            // SAFETY: it has just been written.
+            let last = unsafe { last.read() };
             carry.white_space = white_space | (!last & there);
         }
         // SAFETY: so many have been written.
         unsafe { self.tokens.set_len(count) };
+        // SAFETY: one a block has been written.
+        unsafe { self.kept.set_len(length.div_ceil(BLOCK)) };
         carry
-    }
-
-    /// Takes in one block; returns how many tokens begin in it.
-    ///
-    /// # Safety
-    ///
-    /// As of [`Structure::look`]; `count` tokens have been written.
-    #[inline(always)]
-    unsafe fn block<C: Classify, const LINES: bool>(
-        &mut self,
-        masks: Masks,
-        text: &[u8],
-        base: usize,
-        length: usize,
-        count: usize,
-        carry: &mut Carry,
-    ) -> usize {
-        let Masks {
-            backslash,
-            mut quote,
-            mut white_space,
-            mut operator,
-            line_end,
-            control,
-            not_ascii,
-        } = masks;
-        if LINES {
-            white_space &= !line_end;
-            operator |= line_end;
-        }
-        let mut escapes = 0;
-        if backslash | carry.is_escaped != 0 {
-            let escaped;
-            (escapes, escaped) = escapes_in(backslash, &mut carry.is_escaped);
-            quote &= !escaped;
-        }
-        // SAFETY: handed on.
-        let in_string = unsafe { C::prefix_xor(quote) } ^ carry.in_string;
-        carry.in_string = (in_string as i64 >> 63) as u64;
-        // A token that is no string goes on until white space, an operator or a quote.
-        let scalar = !(operator | white_space);
-        let plain = scalar & !quote;
-        let start = scalar & !(plain << 1 | carry.in_scalar);
-        carry.in_scalar = plain >> 63;
-        // What is within a string, its closing quote included, begins nothing.
-        let tokens = (operator | start) & !(in_string ^ quote);
-        let kept = !white_space | in_string;
-        carry.faults |= control & in_string;
-        carry.white_space |= !kept;
-        carry.not_ascii |= not_ascii;
-        if escapes & in_string != 0 {
-            carry.escapes |= escapes;
-            let is_good = carry.checked.are_good(&text[..length], base, escapes & in_string);
-            carry.faults |= u64::from(!is_good);
-        }
-        self.kept.push(kept);
-        let out = self.tokens.as_mut_ptr().wrapping_add(count);
-        // SAFETY: there is room for all bytes of the text and two blocks, and as many tokens have been written as there were
-        // bytes at the most.
-        unsafe { C::write_places(tokens, base as u32, out) };
-        tokens.count_ones() as usize
     }
 
     /// The tokens' places, and one in the padding.
@@ -347,10 +298,22 @@ impl Structure {
         count
     }
 
+    /// Appends a value of the piece, without white space between tokens. Returns where its id's token stands in it.
+    #[inline(always)]
+    pub(super) fn copy_value(&self, piece: &[u8], value: Value, out: &mut Vec<u8>) -> Option<Token> {
+        let Value { start, end, id, .. } = value;
+        let inner = id.map_or(start, |id| id.start);
+        let before = self.copy(piece, start..end, inner, out);
+        id.map(|id| Token {
+            start: id.start - before,
+            end: id.end - before,
+        })
+    }
+
     /// Appends a part of `text`, which is the piece and its padding, without white space between tokens. Returns what is to
     /// be subtracted from the places of what is at `inner` and before the next white space.
     #[inline]
-    pub(super) fn copy(&self, text: &[u8], part: Range<usize>, inner: usize, out: &mut Vec<u8>) -> usize {
+    fn copy(&self, text: &[u8], part: Range<usize>, inner: usize, out: &mut Vec<u8>) -> usize {
         assert!(text.len() == self.reach && part.start < part.end && part.end + PADDING <= text.len() + 1);
         out.reserve(part.len() + BLOCK);
         if self.is_blank_within(&part) {
@@ -369,6 +332,65 @@ impl Structure {
             part.start
         }
     }
+}
+
+/// Takes in one block; returns how many tokens begin in it.
+///
+/// # Safety
+///
+/// As of [`Structure::look`]; at the first of `out` 64 tokens may be written, at the second the word of the block.
+#[inline(always)]
+unsafe fn block<C: Classify, const LINES: bool>(
+    masks: Masks,
+    text: &[u8],
+    base: usize,
+    length: usize,
+    out: (*mut u32, *mut u64),
+    carry: &mut Carry,
+) -> usize {
+    let Masks {
+        backslash,
+        mut quote,
+        mut white_space,
+        mut operator,
+        line_end,
+        control,
+        not_ascii,
+    } = masks;
+    if LINES {
+        white_space &= !line_end;
+        operator |= line_end;
+    }
+    let mut escapes = 0;
+    if backslash | carry.is_escaped != 0 {
+        let escaped;
+        (escapes, escaped) = escapes_in(backslash, &mut carry.is_escaped);
+        quote &= !escaped;
+    }
+    // SAFETY: handed on.
+    let in_string = unsafe { C::prefix_xor(quote) } ^ carry.in_string;
+    carry.in_string = (in_string as i64 >> 63) as u64;
+    // A token that is no string goes on until white space, an operator or a quote.
+    let scalar = !(operator | white_space);
+    let plain = scalar & !quote;
+    let start = scalar & !(plain << 1 | carry.in_scalar);
+    carry.in_scalar = plain >> 63;
+    // What is within a string, its closing quote included, begins nothing.
+    let tokens = (operator | start) & !(in_string ^ quote);
+    let kept = !white_space | in_string;
+    carry.faults |= control & in_string;
+    carry.white_space |= !kept;
+    carry.not_ascii |= not_ascii;
+    if escapes & in_string != 0 {
+        carry.escapes |= escapes;
+        let is_good = carry.checked.are_good(&text[..length], base, escapes & in_string);
+        carry.faults |= u64::from(!is_good);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { out.1.write(kept) };
+    // SAFETY: the caller's promise.
+    unsafe { C::write_places(tokens, base as u32, out.0) };
+    tokens.count_ones() as usize
 }
 
 /// Appends a part, by whole blocks as long as it is short.
