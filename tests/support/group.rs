@@ -7,8 +7,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// A group of its own, which is removed when it is dropped; what runs in it must have ended by then.
+///
+/// For time it is a group as well, as a container is: codings are made at the lowest priority, which counts within a group,
+/// and on a busy machine would get next to nothing beside everybody else.
 pub struct Group {
     directory: PathBuf,
+    /// The same where version 1 has the controller of time in a hierarchy of its own.
+    time: Option<PathBuf>,
     is_version_1: bool,
 }
 
@@ -35,9 +40,13 @@ impl Group {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let (top, is_version_1) = hierarchy().ok_or("no hierarchy of control groups that counts memory is mounted")?;
-        let directory = top.join(format!("janus-test-{}-{number}", std::process::id()));
+        let name = format!("janus-test-{}-{number}", std::process::id());
+        let directory = top.join(&name);
         fs::create_dir(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+        let time = is_version_1.then(|| mount_of("cgroup", "cpu")).flatten();
+        let time = time.map(|top| top.join(&name)).filter(|time| *time != directory);
         let group = Self {
+            time: time.filter(|time| fs::create_dir(time).is_ok()),
             directory,
             is_version_1,
         };
@@ -62,8 +71,10 @@ impl Group {
     /// A command that begins in the group, by a shell that becomes the program.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]);
-        command.arg(self.directory.join("cgroup.procs")).arg(program);
+        command.args(["-c", "echo $$ > \"$0\" && echo $$ > \"$1\" && shift && exec \"$@\""]);
+        let time = self.time.as_ref().unwrap_or(&self.directory);
+        command.args([&self.directory, time].map(|directory| directory.join("cgroup.procs")));
+        command.arg(program);
         command
     }
 
@@ -118,38 +129,47 @@ impl Drop for Group {
     fn drop(&mut self) {
         // A process that has been waited for may be in the group for a moment longer.
         let deadline = Instant::now() + Duration::from_secs(2);
-        while fs::remove_dir(&self.directory).is_err() {
-            if Instant::now() > deadline {
-                eprintln!("{} stays", self.directory.display());
-                return;
+        for directory in std::iter::once(&self.directory).chain(&self.time) {
+            while fs::remove_dir(directory).is_err() {
+                if Instant::now() > deadline {
+                    eprintln!("{} stays", directory.display());
+                    break;
+                }
+                std::thread::yield_now();
             }
-            std::thread::yield_now();
         }
     }
 }
 
+/// Where a hierarchy of this kind is mounted that has this controller, or any with an empty name.
+fn mount_of(kind: &str, controller: &str) -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    mounts.lines().find_map(|line| {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let mut words = file_system.split(' ');
+        let is_it = words.next() == Some(kind)
+            && words
+                .nth(1)?
+                .split(',')
+                .any(|word| controller.is_empty() || word == controller);
+        is_it.then(|| PathBuf::from(mount.split(' ').nth(4).unwrap_or("/")))
+    })
+}
+
 /// Where groups that count memory are made, and whether they are of version 1.
 fn hierarchy() -> Option<(PathBuf, bool)> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let find = |kind: &str, option: &str| {
-        mounts.lines().find_map(|line| {
-            let (mount, file_system) = line.split_once(" - ")?;
-            let mut words = file_system.split(' ');
-            let is_it =
-                words.next() == Some(kind) && words.nth(1)?.split(',').any(|word| option.is_empty() || word == option);
-            is_it.then(|| PathBuf::from(mount.split(' ').nth(4).unwrap_or("/")))
-        })
-    };
-    if let Some(top) = find("cgroup", "memory") {
+    if let Some(top) = mount_of("cgroup", "memory") {
         return Some((top, true));
     }
-    let top = find("cgroup2", "")?;
-    let has_memory = |file: &str| {
-        fs::read_to_string(top.join(file)).is_ok_and(|list| list.split_whitespace().any(|name| name == "memory"))
+    let top = mount_of("cgroup2", "")?;
+    let has = |file: &str, controller: &str| {
+        fs::read_to_string(top.join(file)).is_ok_and(|list| list.split_whitespace().any(|name| name == controller))
     };
-    if !has_memory("cgroup.subtree_control") {
-        // Who is not root is told so when the group is made.
-        let _ = fs::write(top.join("cgroup.subtree_control"), "+memory");
+    for controller in ["memory", "cpu"] {
+        if !has("cgroup.subtree_control", controller) {
+            // Who is not root is told so when the group is made.
+            let _ = fs::write(top.join("cgroup.subtree_control"), format!("+{controller}"));
+        }
     }
-    has_memory("cgroup.subtree_control").then_some((top, false))
+    has("cgroup.subtree_control", "memory").then_some((top, false))
 }
