@@ -130,12 +130,17 @@ end_load() {
   saw "$sent requests, $failed failed"
 }
 
-# under_load COMMAND...: runs it while requests come, over connections that are kept and over one each.
+# Requests a second over connections that are kept, and over one each. Half of them ask for all items: where that is a
+# megabyte, fewer are as much as the machine that also sends them can carry.
+rate_kept=100
+rate_new=300
+
+# under_load COMMAND...: runs it while requests come.
 under_load() {
   ready_attack
   eventually 60 is_calm
-  load -rate=100
-  load -rate=300 -keepalive=false
+  load "-rate=$rate_kept"
+  load "-rate=$rate_new" -keepalive=false
   "$@"
   settle
   end_load
