@@ -25,6 +25,7 @@ use crate::http::message::proxies::TrustedProxies;
 use crate::http::serve::access_log::AccessLog;
 use crate::http::serve::listen::{Listener, Server, bind};
 use crate::http::serve::record::HttpMetrics;
+use crate::http::serve::usual;
 use crate::http::serve::worker::Shared;
 use crate::items::{ParseOptions, Way};
 use crate::ledger::Ledger;
@@ -276,6 +277,9 @@ fn registry(config: &Config) -> Arc<Registry> {
     crate::reload::metrics::register_build(&registry);
     if let Err(error) = process::register(&registry, &config.hardware.procfs_root) {
         tracing::warn!(%error, "the process is not measured");
+    }
+    if let Err(error) = usual::register(&registry) {
+        tracing::warn!(%error, "not all series are there from the start");
     }
     // Only a second server in one process finds another recorder there.
     let _ = metrics::set_global_recorder(Recorder::new(Arc::clone(&registry)));

@@ -189,6 +189,39 @@ fn requests_are_counted_by_route_and_status_and_never_by_what_a_client_sent() {
 }
 
 #[test]
+fn the_usual_statuses_are_there_before_they_are_sent() {
+    let server = Server::start(&[]);
+    let scrape = server.get("/metrics");
+    let text = scrape.text();
+    for series in [
+        "http_requests_total{method=\"GET\",route=\"/items\",status=\"200\"}",
+        "http_requests_total{method=\"GET\",route=\"/items\",status=\"304\"}",
+        "http_requests_total{method=\"GET\",route=\"/items\",status=\"503\"}",
+        "http_requests_total{method=\"GET\",route=\"/items/{id}\",status=\"404\"}",
+        "http_requests_total{method=\"GET\",route=\"/readyz\",status=\"503\"}",
+        "http_requests_total{method=\"other\",route=\"unmatched\",status=\"431\"}",
+        "http_request_duration_seconds_count{method=\"GET\",route=\"/items/{id}\"}",
+        "http_connections_cut_total{reason=\"slow\"}",
+    ] {
+        assert_eq!(value(text, series), 0.0, "{series}");
+    }
+    // What nobody is answered with has none.
+    assert!(!text.contains("route=\"/livez\",status=\"304\""));
+}
+
+#[test]
+fn a_503_of_before_the_first_data_is_an_increase() {
+    let mut server = Server::start_loading(&["--data", "-"]);
+    let unready = "http_requests_total{method=\"GET\",route=\"/readyz\",status=\"503\"}";
+    assert_eq!(value(server.get("/metrics").text(), unready), 0.0);
+    assert_eq!(server.get("/readyz").status, 503);
+    assert_eq!(value(server.get("/metrics").text(), unready), 1.0);
+    // There is no snapshot yet, and no series of it.
+    assert!(!server.get("/metrics").text().contains("janus_snapshot_"));
+    drop(server.stdin());
+}
+
+#[test]
 fn reloads_and_snapshots_are_shown() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("items.json");

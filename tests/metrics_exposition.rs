@@ -1,6 +1,9 @@
 //! The exposition, byte by byte: what a scrape says of what was recorded.
 
-use janus::metrics::{Format, RegisterError, Registry};
+use std::sync::{Arc, Mutex};
+
+use janus::metrics::collected::{Family, Value};
+use janus::metrics::{Buckets, Format, RegisterError, Registry, TraceContext};
 
 fn render(registry: &Registry, format: Format) -> String {
     let mut out = Vec::new();
@@ -74,6 +77,11 @@ fn a_histogram_has_every_bucket_and_a_count_that_agrees() {
     assert_eq!(
         render_own(&registry, Format::Text),
         "# TYPE d_seconds histogram\n\
+         d_seconds_bucket{route=\"/x\",le=\"1e-06\"} 1\n\
+         d_seconds_bucket{route=\"/x\",le=\"2.5e-06\"} 1\n\
+         d_seconds_bucket{route=\"/x\",le=\"5e-06\"} 1\n\
+         d_seconds_bucket{route=\"/x\",le=\"1e-05\"} 1\n\
+         d_seconds_bucket{route=\"/x\",le=\"2.5e-05\"} 1\n\
          d_seconds_bucket{route=\"/x\",le=\"5e-05\"} 2\n\
          d_seconds_bucket{route=\"/x\",le=\"0.0001\"} 3\n\
          d_seconds_bucket{route=\"/x\",le=\"0.00025\"} 3\n\
@@ -89,6 +97,8 @@ fn a_histogram_has_every_bucket_and_a_count_that_agrees() {
          d_seconds_bucket{route=\"/x\",le=\"0.5\"} 4\n\
          d_seconds_bucket{route=\"/x\",le=\"1.0\"} 4\n\
          d_seconds_bucket{route=\"/x\",le=\"2.5\"} 4\n\
+         d_seconds_bucket{route=\"/x\",le=\"5.0\"} 4\n\
+         d_seconds_bucket{route=\"/x\",le=\"10.0\"} 4\n\
          d_seconds_bucket{route=\"/x\",le=\"+Inf\"} 5\n\
          d_seconds_sum{route=\"/x\"} 1000000.250100001\n\
          d_seconds_count{route=\"/x\"} 5\n"
@@ -129,25 +139,10 @@ fn a_series_without_a_value_is_not_there_and_neither_is_its_family() {
     assert_eq!(empty(), "");
     gauge.set(41.0);
     assert!(empty().ends_with("sensor_celsius 41\n"));
-    gauge.clear();
-    assert_eq!(empty(), "");
     gauge.increment(2.0);
-    assert!(empty().ends_with("sensor_celsius 2\n"));
-    gauge.clear();
-
-    let counter = registry.counter("errors_total", &[]).unwrap();
-    assert!(empty().ends_with("errors_total 0\n"));
-    counter.increment(4);
-    counter.clear();
-    assert_eq!(empty(), "");
-    counter.increment(0);
-    assert!(empty().ends_with("errors_total 4\n"), "shown again without a change");
-    counter.clear();
-    counter.absolute(4);
-    assert!(empty().ends_with("errors_total 4\n"));
-    counter.clear();
-    counter.increment(1);
-    assert!(empty().ends_with("errors_total 5\n"));
+    assert!(empty().ends_with("sensor_celsius 43\n"));
+    registry.counter("errors_total", &[]).unwrap();
+    assert!(empty().contains("errors_total 0\n"));
 }
 
 #[test]
@@ -166,19 +161,150 @@ fn absolute_raises_and_never_lowers_whatever_was_incremented() {
     expect(20);
 }
 
+const STATE: Family = Family::gauge("snapshot_info", None, "What is served.");
+const ERRORS: Family = Family::counter("disk_errors_total", None, "Errors.");
+const TIME: Family = Family::counter("busy_seconds_total", Some("seconds"), "Time.");
+
 #[test]
-fn an_info_replaces_its_series() {
+fn what_is_collected_is_there_as_long_as_it_is_collected() {
     let registry = Registry::new();
-    let info = registry.info("snapshot_info", &[("kind", "x")], "id").unwrap();
-    assert_eq!(render_own(&registry, Format::Text), "");
-    info.set("old");
-    info.set("\"new\"");
-    assert_eq!(
-        render_own(&registry, Format::Text),
-        "# TYPE snapshot_info gauge\nsnapshot_info{kind=\"x\",id=\"\\\"new\\\"\"} 1\n"
+    registry.gauge("between", &[]).unwrap().set(7.0);
+    let served = Arc::new(Mutex::new(Some("old")));
+    let collected = Arc::clone(&served);
+    registry
+        .collect(&[STATE, ERRORS, TIME], move |samples| {
+            if let Some(id) = *collected.lock().unwrap() {
+                samples.insert(STATE.series(vec![("id", id.to_owned())]), Value::Gauge(1.0));
+                samples.insert(ERRORS.series(vec![("device", "b".to_owned())]), Value::Counter(3));
+                samples.insert(ERRORS.series(vec![("device", "a".to_owned())]), Value::Counter(0));
+                samples.insert(TIME.series(vec![]), Value::Nanoseconds(1_500_000_000));
+            }
+        })
+        .unwrap();
+    let text = |id: &str| {
+        format!(
+            "# TYPE between gauge\nbetween 7\n\
+             # HELP busy_seconds_total Time.\n# TYPE busy_seconds_total counter\nbusy_seconds_total 1.5\n\
+             # HELP disk_errors_total Errors.\n# TYPE disk_errors_total counter\n\
+             disk_errors_total{{device=\"a\"}} 0\ndisk_errors_total{{device=\"b\"}} 3\n\
+             # HELP snapshot_info What is served.\n# TYPE snapshot_info gauge\nsnapshot_info{{id=\"{id}\"}} 1\n"
+        )
+    };
+    assert_eq!(render_own(&registry, Format::Text), text("old"));
+    *served.lock().unwrap() = Some("\"new\"");
+    assert_eq!(render_own(&registry, Format::Text), text("\\\"new\\\""));
+    assert!(
+        render_own(&registry, Format::OpenMetrics)
+            .contains("# TYPE disk_errors counter\ndisk_errors_total{device=\"a\"} 0\n")
     );
-    info.clear();
-    assert_eq!(render_own(&registry, Format::Text), "");
+    *served.lock().unwrap() = None;
+    assert_eq!(render_own(&registry, Format::Text), "# TYPE between gauge\nbetween 7\n");
+}
+
+#[test]
+fn what_is_collected_is_refused_as_what_is_registered() {
+    let registry = Registry::with_max_series(5);
+    registry.histogram("h_seconds", &[]).unwrap();
+    for name in ["h_seconds_count", "0", ""] {
+        let family = Family::gauge(name, None, "");
+        assert!(registry.collect(&[family], |_| ()).is_err(), "{name}");
+    }
+    registry
+        .collect(&[STATE], |samples| {
+            for id in ["a", "b", "c"] {
+                samples.insert(STATE.series(vec![("id", id.to_owned())]), Value::Gauge(1.0));
+            }
+            samples.insert(STATE.series(vec![("0", String::new())]), Value::Gauge(1.0));
+        })
+        .unwrap();
+    // Three of the registry's own, one histogram: one is left.
+    let text = render(&registry, Format::Text);
+    assert_eq!(text.matches("snapshot_info{").count(), 1, "{text}");
+    let text = render(&registry, Format::Text);
+    assert!(text.contains("reason=\"limit\"} "), "{text}");
+}
+
+/// The field `traceparent` of a trace with this number.
+fn trace(number: u8) -> TraceContext {
+    TraceContext::parse(format!("00-{number:032x}-{:016x}-01", 0xabc).as_bytes()).unwrap()
+}
+
+#[test]
+fn a_bucket_shows_the_first_trace_since_the_last_scrape() {
+    let registry = Registry::new();
+    let histogram = registry.histogram("d_seconds", &[]).unwrap();
+    let offer = |ns: u64, number: u8| {
+        histogram.record_ns(ns);
+        histogram.offer_exemplar(ns, &trace(number));
+    };
+    let exemplar = |le: &str| {
+        let text = render(&registry, Format::OpenMetrics);
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(&format!("d_seconds_bucket{{le=\"{le}\"}}")));
+        line.unwrap().split_once(" # ").map(|(_, exemplar)| exemplar.to_owned())
+    };
+    histogram.record_ns(3_000_000);
+    assert_eq!(exemplar("0.005"), None);
+    offer(3_000_000, 1);
+    offer(4_000_000, 2);
+    offer(11_000_000_000, 3);
+    let of =
+        |number: u8, seconds: &str| format!("{{trace_id=\"{number:032x}\",span_id=\"{:016x}\"}} {seconds} ", 0xabc);
+    // The text format has none, and does not take them either.
+    assert!(!render(&registry, Format::Text).contains(" # {"));
+    let first = exemplar("0.005").unwrap();
+    assert!(first.starts_with(&of(1, "0.003")), "{first}");
+    let timestamp: f64 = first.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(timestamp > 1.6e9);
+    assert!(exemplar("+Inf").unwrap().starts_with(&of(3, "11")));
+    assert_eq!(exemplar("0.01"), None);
+    // It stays until there is another.
+    assert_eq!(exemplar("0.005"), Some(first));
+    offer(5_000_000, 4);
+    offer(5_000_000, 5);
+    assert!(exemplar("0.005").unwrap().starts_with(&of(4, "0.005")));
+}
+
+#[test]
+fn a_family_has_its_own_bounds_and_no_others() {
+    let registry = Registry::new();
+    registry
+        .histogram_of(Buckets::LOADS, "load_seconds", &[])
+        .unwrap()
+        .record_ns(200_000_000_000);
+    registry.histogram("request_seconds", &[]).unwrap().record_ns(1_500);
+    let text = render(&registry, Format::Text);
+    for line in [
+        "load_seconds_bucket{le=\"5e-05\"} 0",
+        "load_seconds_bucket{le=\"120.0\"} 0",
+        "load_seconds_bucket{le=\"300.0\"} 1",
+        "request_seconds_bucket{le=\"1e-06\"} 0",
+        "request_seconds_bucket{le=\"2.5e-06\"} 1",
+        "request_seconds_bucket{le=\"10.0\"} 1",
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line} is not in {text}");
+    }
+    assert!(
+        !text.contains("load_seconds_bucket{le=\"1e-06\"}") && !text.contains("request_seconds_bucket{le=\"30.0\"}")
+    );
+    assert!(
+        registry.histogram("load_seconds", &[("a", "b")]).is_err(),
+        "one name, one set of bounds"
+    );
+}
+
+#[test]
+fn names_that_nobody_emits_are_free() {
+    let registry = Registry::new();
+    registry.histogram("d_seconds", &[]).unwrap();
+    registry.counter("c_total", &[]).unwrap();
+    for name in ["d_seconds_created", "c_created"] {
+        registry.gauge(name, &[]).unwrap();
+    }
+    for name in ["d_seconds_count", "c"] {
+        assert!(registry.gauge(name, &[]).is_err(), "{name}");
+    }
 }
 
 #[test]
@@ -220,10 +346,9 @@ fn what_breaks_the_data_model_is_refused_and_counted() {
     }
     assert!(registry.gauge("g", &[("a", "1"), ("a", "2")]).is_err());
     assert!(registry.histogram("h", &[("le", "1")]).is_err());
-    assert!(registry.info("i", &[("a", "1")], "a").is_err());
     let text = render(&registry, Format::Text);
     assert!(
-        text.contains("janus_metrics_rejected_total{reason=\"invalid\"} 14\n"),
+        text.contains("janus_metrics_rejected_total{reason=\"invalid\"} 13\n"),
         "{text}"
     );
     assert_eq!(

@@ -10,7 +10,12 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use proptest::prelude::*;
 
 /// The classic bounds in nanoseconds.
-const BOUNDS_NS: [u64; 15] = [
+const BOUNDS_NS: [u64; 22] = [
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    25_000,
     50_000,
     100_000,
     250_000,
@@ -26,6 +31,8 @@ const BOUNDS_NS: [u64; 15] = [
     500_000_000,
     1_000_000_000,
     2_500_000_000,
+    5_000_000_000,
+    10_000_000_000,
 ];
 
 fn render(registry: &Registry, format: Format) -> String {
@@ -113,8 +120,8 @@ impl Model {
         }
         for (at, all) in &self.observations {
             for (bound, le) in BOUNDS_NS.iter().zip([
-                "5e-05", "0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1",
-                "0.25", "0.5", "1.0", "2.5",
+                "1e-06", "2.5e-06", "5e-06", "1e-05", "2.5e-05", "5e-05", "0.0001", "0.00025", "0.0005", "0.001",
+                "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0",
             ]) {
                 let count = all.iter().filter(|ns| *ns <= bound).count();
                 samples.insert(format!("h_bucket{{{},le=\"{le}\"}}", label(at)), count as f64);
@@ -151,12 +158,19 @@ fn record_by_facade(step: &Step) {
     }
 }
 
-/// The other exporter spells two bounds in another way.
+/// The other exporter spells some bounds in another way.
 fn canonical_le(samples: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
     let spell = |series: String| {
         series
             .replace("le=\"1\"", "le=\"1.0\"")
+            .replace("le=\"5\"", "le=\"5.0\"")
+            .replace("le=\"10\"", "le=\"10.0\"")
             .replace("le=\"0.00005\"", "le=\"5e-05\"")
+            .replace("le=\"0.000025\"", "le=\"2.5e-05\"")
+            .replace("le=\"0.00001\"", "le=\"1e-05\"")
+            .replace("le=\"0.000005\"", "le=\"5e-06\"")
+            .replace("le=\"0.0000025\"", "le=\"2.5e-06\"")
+            .replace("le=\"0.000001\"", "le=\"1e-06\"")
     };
     samples
         .into_iter()

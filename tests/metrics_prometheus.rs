@@ -37,7 +37,10 @@ fn registry() -> Registry {
         .unwrap()
         .increment(1_500_000_000);
     registry.describe("janus_test_snapshot_info", "The snapshot.", None);
-    registry.info("janus_test_snapshot_info", &[], "id").unwrap().set("abc");
+    registry
+        .gauge("janus_test_snapshot_info", &[("id", "abc")])
+        .unwrap()
+        .set(1.0);
     registry.describe("janus_test_duration_seconds", "Durations.", Some("seconds"));
     let histogram = registry
         .histogram("janus_test_duration_seconds", &[("route", "/items")])

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use janus::metrics::{Format, Registry};
+use janus::metrics::{Format, Registry, TraceContext};
 use proptest::prelude::*;
 use prost::Message;
 
@@ -27,6 +27,26 @@ struct Bucket {
     cumulative_count: u64,
     #[prost(double, tag = "2")]
     upper_bound: f64,
+    #[prost(message, optional, tag = "3")]
+    exemplar: Option<Exemplar>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Exemplar {
+    #[prost(message, repeated, tag = "1")]
+    label: Vec<LabelPair>,
+    #[prost(double, tag = "2")]
+    value: f64,
+    #[prost(message, optional, tag = "3")]
+    timestamp: Option<Timestamp>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Timestamp {
+    #[prost(int64, tag = "1")]
+    seconds: i64,
+    #[prost(int32, tag = "2")]
+    nanos: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -55,6 +75,8 @@ struct Histogram {
     positive_span: Vec<BucketSpan>,
     #[prost(sint64, repeated, packed = "false", tag = "13")]
     positive_delta: Vec<i64>,
+    #[prost(message, repeated, tag = "16")]
+    exemplars: Vec<Exemplar>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -136,7 +158,7 @@ fn counters_gauges_and_infos() {
         .duration_counter("n_seconds_total", &[])
         .unwrap()
         .increment(2_500_000_000);
-    registry.info("o_info", &[], "id").unwrap().set("\"x\"");
+    registry.gauge("o_info", &[("id", "\"x\"")]).unwrap().set(1.0);
     let families = families(&registry);
     let summary: Vec<_> = families
         .iter()
@@ -168,6 +190,35 @@ fn a_histogram_without_observations_is_native_all_the_same() {
     assert_eq!(histogram.positive_span, [BucketSpan { offset: 0, length: 0 }]);
 }
 
+#[test]
+fn both_forms_show_exemplars() {
+    let registry = Registry::new();
+    let histogram = registry.histogram("z", &[]).unwrap();
+    let trace = TraceContext::parse(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").unwrap();
+    histogram.record_ns(3_000_000);
+    histogram.offer_exemplar(3_000_000, &trace);
+    let read = families(&registry)[0].metric[0].histogram.clone().unwrap();
+    let [exemplar] = &read.exemplars[..] else {
+        panic!("{read:?}");
+    };
+    assert_eq!(exemplar.value, 0.003);
+    let expected = [
+        label("trace_id", "0af7651916cd43dd8448eb211c80319c"),
+        label("span_id", "b7ad6b7169203331"),
+    ];
+    assert_eq!(exemplar.label, expected);
+    assert!(exemplar.timestamp.as_ref().unwrap().seconds > 1_600_000_000);
+    for bucket in &read.bucket {
+        let is_its_own = bucket.upper_bound == 0.005;
+        assert_eq!(
+            bucket.exemplar.as_ref(),
+            is_its_own.then_some(exemplar),
+            "{}",
+            bucket.upper_bound
+        );
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -183,15 +234,15 @@ proptest! {
         prop_assert_eq!(read.sample_count, observations.len() as u64);
         let sum: f64 = observations.iter().sum();
         prop_assert!((read.sample_sum - sum).abs() <= 1e-9 * observations.len() as f64 + 1e-12 * sum);
-        prop_assert_eq!(read.bucket.len(), 15);
+        prop_assert_eq!(read.bucket.len(), 22);
         for bucket in &read.bucket {
             let within = observations.iter().filter(|seconds| **seconds <= bucket.upper_bound).count();
             prop_assert_eq!(bucket.cumulative_count, within as u64, "up to {}", bucket.upper_bound);
         }
         let mut expected = BTreeMap::new();
         for exponent in exponents.iter().filter(|exponent| **exponent > -20.0) {
-            // Beyond 2^10 s all is in the next bucket.
-            let key = ((exponent * 8.0).ceil() as i32).min(81);
+            // Beyond 2^8.625 s all is in the next bucket.
+            let key = ((exponent * 8.0).ceil() as i32).min(70);
             *expected.entry(key).or_insert(0i64) += 1;
         }
         prop_assert_eq!(read.native(), expected);

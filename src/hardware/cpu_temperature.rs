@@ -10,7 +10,7 @@
 //! `Documentation/driver-api/thermal/sysfs-api.rst` (`type`, `temp`).
 
 use super::{
-    sensors::{SensorError, read_text},
+    reading::{SensorError, read_text},
     tree::{Tree, in_order},
 };
 
@@ -20,8 +20,38 @@ const THERMAL: &str = "sys/class/thermal";
 /// What a processor's sensor can say, in degrees Celsius; what lies outside is a broken or absent sensor.
 const PLAUSIBLE_CELSIUS: std::ops::RangeInclusive<f64> = -40.0..=150.0;
 
-/// Thermal zones that measure a processor, the most specific first; only zones of the first type found are used.
-const ZONE_TYPES: [&str; 4] = ["x86_pkg_temp", "cpu-thermal", "cpu_thermal", "soc"];
+/// Types of thermal zones that measure a processor, by the most specific kind first; only zones of the first kind found
+/// are used. The device trees of the kernel (`arch/arm64/boot/dts`) name them.
+const ZONES: [Zones; 7] = [
+    Zones::Named("x86_pkg_temp"),
+    Zones::Named("cpu-thermal"),
+    Zones::Named("cpu_thermal"),
+    // Rockchip's RK3588 (`rockchip/rk3588-base.dtsi`): the sensor near the middle of the chip.
+    Zones::Named("package-thermal"),
+    // Qualcomm's chips (`qcom/sdm845.dtsi`, `qcom/sc8280xp.dtsi`, `qcom/x1e80100.dtsi`): one zone a core, or more of them.
+    Zones::Cores,
+    // Rockchip's and other vendors' own kernels.
+    Zones::Named("soc-thermal"),
+    Zones::Named("soc"),
+];
+
+/// A kind of thermal zone.
+#[derive(Debug, Clone, Copy)]
+enum Zones {
+    /// Each of this type is a package.
+    Named(&'static str),
+    /// Those of the cores and of what is around them make one package, which is as hot as the hottest.
+    Cores,
+}
+
+/// Whether a zone of this type is of a core or of a cluster of them: `cpu0-thermal`, `cpu-1-2-thermal`,
+/// `cpu0-0-top-thermal`, `cpuss1-thermal`.
+fn is_core_zone(kind: &str) -> bool {
+    let number = |text: &str| text.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit());
+    kind.strip_suffix("-thermal")
+        .and_then(|kind| kind.strip_prefix("cpuss").or_else(|| kind.strip_prefix("cpu")))
+        .is_some_and(number)
+}
 
 /// The temperature of one package.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +66,8 @@ pub struct PackageTemperature {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemperatureSensor {
     package: String,
-    input: String,
+    /// Of several the highest counts.
+    inputs: Vec<String>,
     fault: Option<String>,
 }
 
@@ -44,32 +75,40 @@ impl TemperatureSensor {
     /// Reads the sensor once.
     ///
     /// # Errors
-    /// When the file cannot be read or is no number, when the chip reports a fault, and when the value is out of
-    /// -40 to 150 °C.
+    /// When no file can be read, when one is no number, when the chip reports a fault, and when a value is out of
+    /// -40 to 150 °C. Of several files one that gives a value is enough.
     pub fn read(&self, tree: &dyn Tree) -> Result<PackageTemperature, SensorError> {
         if let Some(path) = &self.fault
             && read_text(tree, path)? != "0"
         {
             return Err(SensorError::Fault { path: path.clone() });
         }
-        let path = &self.input;
-        let text = read_text(tree, path)?;
-        let Some(celsius) = parse_millidegrees(&text) else {
-            return Err(SensorError::Malformed {
-                path: path.clone(),
-                text,
-            });
-        };
-        if !PLAUSIBLE_CELSIUS.contains(&celsius) {
-            return Err(SensorError::OutOfRange {
-                path: path.clone(),
-                celsius,
-            });
+        let mut highest = None;
+        let mut failure = None;
+        for path in &self.inputs {
+            match read_celsius(tree, path) {
+                Ok(celsius) => highest = Some(highest.map_or(celsius, |highest: f64| highest.max(celsius))),
+                Err(error) => failure = Some(error),
+            }
         }
-        Ok(PackageTemperature {
-            package: self.package.clone(),
-            celsius,
-        })
+        match (highest, failure) {
+            (Some(celsius), _) => Ok(PackageTemperature {
+                package: self.package.clone(),
+                celsius,
+            }),
+            (None, Some(error)) => Err(error),
+            (None, None) => unreachable!("a sensor has a file"),
+        }
+    }
+}
+
+fn read_celsius(tree: &dyn Tree, path: &str) -> Result<f64, SensorError> {
+    let path = path.to_owned();
+    let text = read_text(tree, &path)?;
+    match parse_millidegrees(&text) {
+        None => Err(SensorError::Malformed { path, text }),
+        Some(celsius) if !PLAUSIBLE_CELSIUS.contains(&celsius) => Err(SensorError::OutOfRange { path, celsius }),
+        Some(celsius) => Ok(celsius),
     }
 }
 
@@ -85,10 +124,21 @@ enum Driver {
     Zenpower,
     /// A thermal zone of a system on chip that registered itself with hwmon, as on a Raspberry Pi.
     CpuThermal,
+    /// Ampere Altra, by its own management processor (`drivers/hwmon/smpro-hwmon.c`): one chip a socket.
+    Smpro,
+    /// Ampere Altra and eMAG, and APM's X-Gene before them, by ACPI (`drivers/hwmon/xgene-hwmon.c`): one chip a socket.
+    Xgene,
 }
 
 impl Driver {
-    const ALL: [Self; 4] = [Self::Coretemp, Self::K10temp, Self::Zenpower, Self::CpuThermal];
+    const ALL: [Self; 6] = [
+        Self::Coretemp,
+        Self::K10temp,
+        Self::Zenpower,
+        Self::Smpro,
+        Self::Xgene,
+        Self::CpuThermal,
+    ];
 
     fn from_chip_name(name: &str) -> Option<Self> {
         match name {
@@ -96,6 +146,8 @@ impl Driver {
             "k10temp" => Some(Self::K10temp),
             "zenpower" => Some(Self::Zenpower),
             "cpu_thermal" => Some(Self::CpuThermal),
+            "smpro_hwmon" => Some(Self::Smpro),
+            "apm_xgene" => Some(Self::Xgene),
             _ => None,
         }
     }
@@ -213,12 +265,15 @@ fn package_sensor(tree: &dyn Tree, chip: &Chip, rank: usize) -> Option<Temperatu
             )
         }
         Driver::CpuThermal => ("temp1", rank.to_string()),
+        // Beside it the chip has temperatures of voltage regulators and memory.
+        Driver::Smpro => (label("temp1")?.ends_with("SoC").then_some("temp1")?, rank.to_string()),
+        Driver::Xgene => ("temp1", rank.to_string()),
     };
     let has = |suffix: &str| files.contains(&format!("{channel}_{suffix}"));
     let path = |suffix: &str| format!("{}/{channel}_{suffix}", chip.directory);
     has("input").then(|| TemperatureSensor {
         package,
-        input: path("input"),
+        inputs: vec![path("input")],
         fault: has("fault").then(|| path("fault")),
     })
 }
@@ -230,21 +285,31 @@ fn thermal_zones(tree: &dyn Tree) -> Vec<TemperatureSensor> {
         .map(|zone| format!("{THERMAL}/{zone}"))
         .filter_map(|directory| Some((read_text(tree, &format!("{directory}/type")).ok()?, directory)))
         .collect();
-    let of_type = |wanted: &str| -> Vec<TemperatureSensor> {
-        let directories = typed
+    let of_kind = |kind: Zones| -> Vec<TemperatureSensor> {
+        let is_one = |found: &str| match kind {
+            Zones::Named(wanted) => found == wanted,
+            Zones::Cores => is_core_zone(found),
+        };
+        let inputs = typed
             .iter()
-            .filter(|(kind, _)| kind == wanted)
-            .map(|(_, directory)| directory);
-        let sensor = |(rank, directory): (usize, &String)| TemperatureSensor {
+            .filter(|(found, _)| is_one(found))
+            .map(|(_, directory)| format!("{directory}/temp"));
+        let sensor = |(rank, inputs): (usize, Vec<String>)| TemperatureSensor {
             package: rank.to_string(),
-            input: format!("{directory}/temp"),
+            inputs,
             fault: None,
         };
-        directories.enumerate().map(sensor).collect()
+        match kind {
+            Zones::Named(_) => inputs.map(|input| vec![input]).enumerate().map(sensor).collect(),
+            Zones::Cores => {
+                let all: Vec<String> = inputs.collect();
+                (!all.is_empty()).then(|| sensor((0, all))).into_iter().collect()
+            }
+        }
     };
-    ZONE_TYPES
+    ZONES
         .into_iter()
-        .map(of_type)
+        .map(of_kind)
         .find(|sensors| !sensors.is_empty())
         .unwrap_or_default()
 }
@@ -265,6 +330,33 @@ mod tests {
         check("N/A", None);
         check("0x1f", None);
         check("99999999999999999999", None);
+    }
+
+    #[test]
+    fn zones_of_cores_are_told_from_others() {
+        for kind in [
+            "cpu0-thermal",
+            "cpu-0-1-thermal",
+            "cpu0-0-top-thermal",
+            "cpu11-thermal",
+            "cpuss0-thermal",
+            "cpuss-1-thermal",
+        ] {
+            assert!(is_core_zone(kind), "{kind}");
+        }
+        for kind in [
+            "cpu-thermal",
+            "cpu",
+            "cpu0",
+            "gpuss0-thermal",
+            "gpu-thermal",
+            "aoss0-thermal",
+            "ddr-thermal",
+            "cpufreq-thermal",
+            "xo-thermal",
+        ] {
+            assert!(!is_core_zone(kind), "{kind}");
+        }
     }
 
     #[test]

@@ -3,11 +3,12 @@
 //! Owns the knowledge where the kernel counts errors and how it writes the numbers. Files come from a [`Tree`]; none
 //! of them asks the device anything: they are numbers that the kernel keeps in memory. It never opens a block device.
 //!
-//! Kernel sources: `drivers/scsi/scsi_sysfs.c` (`ioerr_cnt`), `fs/ext4/sysfs.c` (`errors_count`),
-//! `fs/btrfs/sysfs.c` (`error_stats`), `Documentation/admin-guide/md.rst` (`dev-XXX/errors`).
+//! Kernel sources: `drivers/scsi/scsi_lib.c` (`scsi_complete`: `ioerr_cnt`), `drivers/scsi/scsi_error.c` (`scsi_timeout`:
+//! `iotmo_cnt`), `drivers/scsi/scsi_sysfs.c` (both, and `wwid`), `fs/ext4/sysfs.c` (`errors_count`), `fs/btrfs/sysfs.c`
+//! (`error_stats`), `Documentation/admin-guide/md.rst` (`dev-XXX/errors`).
 
 use super::{
-    sensors::{SensorError, Source, read_text},
+    reading::{SensorError, Source, read_text},
     tree::Tree,
 };
 
@@ -42,8 +43,13 @@ pub enum Device {
 /// What is counted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ErrorCounter {
-    /// Commands that a SCSI or SATA disk ended with an error.
+    /// Commands of a SCSI or SATA disk that ended with a non-zero result.
     Disk {
+        /// The whole disk.
+        device: Device,
+    },
+    /// Commands of a SCSI or SATA disk that timed out.
+    DiskTimeouts {
         /// The whole disk.
         device: Device,
     },
@@ -68,7 +74,7 @@ impl ErrorCounter {
     #[must_use]
     pub const fn source(&self) -> Source {
         match self {
-            Self::Disk { .. } => Source::DiskErrors,
+            Self::Disk { .. } | Self::DiskTimeouts { .. } => Source::DiskErrors,
             Self::Filesystem { .. } => Source::FilesystemErrors,
             Self::MdComponent { .. } => Source::MdErrors,
         }
@@ -83,6 +89,8 @@ pub struct ErrorCount {
     /// The kernel's count, which starts again when a device is attached, a file system is made or an operator clears
     /// it.
     pub count: u64,
+    /// The disk's world-wide name, where it has one: another disk of the same name is known by it.
+    pub wwid: Option<String>,
 }
 
 /// How a file writes its count.
@@ -112,6 +120,7 @@ pub struct ErrorSensor {
     counter: ErrorCounter,
     path: String,
     format: Format,
+    wwid: Option<String>,
 }
 
 impl ErrorSensor {
@@ -125,6 +134,8 @@ impl ErrorSensor {
             Some(count) => Ok(ErrorCount {
                 counter: self.counter.clone(),
                 count,
+                // Of a disk that has none, the kernel answers with an error.
+                wwid: self.wwid.as_ref().and_then(|path| read_text(tree, path).ok()),
             }),
             None => Err(SensorError::Malformed {
                 path: self.path.clone(),
@@ -179,15 +190,29 @@ fn has(tree: &dyn Tree, directory: &str, file: &str) -> bool {
         .is_ok_and(|files| files.iter().any(|name| name == file))
 }
 
-fn disk(tree: &dyn Tree, name: &str) -> Option<ErrorSensor> {
+fn disk(tree: &dyn Tree, name: &str) -> Vec<ErrorSensor> {
     let directory = format!("{BLOCK}/{name}/device");
-    has(tree, &directory, "ioerr_cnt").then(|| ErrorSensor {
-        counter: ErrorCounter::Disk {
-            device: Device::Block(name.to_owned()),
-        },
-        path: format!("{directory}/ioerr_cnt"),
-        format: Format::Hexadecimal,
-    })
+    let files = tree.list(&directory).unwrap_or_default();
+    let path = |file: &str| {
+        files
+            .iter()
+            .any(|name| name == file)
+            .then(|| format!("{directory}/{file}"))
+    };
+    let device = || Device::Block(name.to_owned());
+    let counters = [
+        ("ioerr_cnt", ErrorCounter::Disk { device: device() }),
+        ("iotmo_cnt", ErrorCounter::DiskTimeouts { device: device() }),
+    ];
+    let sensor = |(file, counter)| {
+        Some(ErrorSensor {
+            counter,
+            path: path(file)?,
+            format: Format::Hexadecimal,
+            wwid: path("wwid"),
+        })
+    };
+    counters.into_iter().filter_map(sensor).collect()
 }
 
 fn md_components(tree: &dyn Tree, array: &str) -> Vec<ErrorSensor> {
@@ -201,6 +226,7 @@ fn md_components(tree: &dyn Tree, array: &str) -> Vec<ErrorSensor> {
         },
         path: format!("{directory}/dev-{component}/errors"),
         format: Format::Decimal,
+        wwid: None,
     };
     components.map(sensor).collect()
 }
@@ -215,6 +241,7 @@ fn ext4(tree: &dyn Tree, device: &str) -> Option<ErrorSensor> {
         },
         path: format!("{directory}/errors_count"),
         format: Format::Decimal,
+        wwid: None,
     })
 }
 
@@ -240,6 +267,7 @@ fn btrfs(tree: &dyn Tree, uuid: &str) -> Vec<ErrorSensor> {
         },
         path: format!("{directory}/{devid}/error_stats"),
         format: Format::BtrfsStats,
+        wwid: None,
     };
     with_stats.map(sensor).collect()
 }

@@ -6,15 +6,15 @@
 //! and not NaN. No request and no scrape reads a sensor; one named thread does, and it alone waits if one hangs.
 //!
 //! In the order of the way of a reading: [`tree`] opens the files, [`cpu_temperature`] and [`disk_errors`] know them,
-//! [`sensors`] is what was found and read, the [`sampler`] decides when, [`series`] names it, and a private publisher
-//! records it. [`manifest`] and [`simulated`] are machines written down as text.
+//! [`reading`] is one of them read, [`sensors`] is what was found and read, the [`sampler`] decides when, and [`series`] names
+//! what a scrape collects. [`manifest`] and [`simulated`] are machines written down as text.
 
 use std::{path::PathBuf, time::Duration};
 
 pub mod cpu_temperature;
 pub mod disk_errors;
 pub mod manifest;
-mod publisher;
+pub mod reading;
 pub mod sampler;
 pub mod sensors;
 pub mod series;

@@ -16,18 +16,20 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use arc_swap::ArcSwap;
 use thiserror::Error;
 use tracing::{debug, info, warn};
 
 use super::{
     HardwareConfig, Mode,
-    publisher::Publisher,
-    sensors::{Readings, Sensors, Source},
-    series::SeriesOfReadings,
+    reading::Source,
+    sensors::{Readings, Sensors},
+    series::{FAMILIES, SeriesOfReadings},
     simulated,
     tree::{HostTree, Tree},
 };
 use crate::metrics::Registry;
+use crate::metrics::collected::Samples;
 
 /// The shortest interval between two samples: some drivers renew their value once a second
 /// (kernel: `drivers/hwmon/coretemp.c`).
@@ -112,7 +114,16 @@ impl Sampler {
             }
         };
         let series = SeriesOfReadings::new(config.device_label, config.mode == Mode::Simulated);
-        let mut sampling = Sampling::new(tree, config.trust_vm, series, Publisher::new(registry));
+        let published = Arc::<ArcSwap<Samples>>::default();
+        let collected = Arc::clone(&published);
+        let collect = move |samples: &mut Samples| {
+            let published = collected.load();
+            samples.extend(published.iter().map(|(id, value)| (id.clone(), *value)));
+        };
+        if let Err(error) = registry.collect(&FAMILIES, collect) {
+            warn!(%error, "the hardware has no series");
+        }
+        let mut sampling = Sampling::new(tree, config.trust_vm, series, published);
         let taken = Arc::clone(&first);
         let sample = move || {
             for moment in moments {
@@ -200,20 +211,21 @@ struct Sampling {
     tree: Box<dyn Tree>,
     trust_vm: bool,
     series: SeriesOfReadings,
-    publisher: Publisher,
+    /// What scrapes collect until the next sample.
+    published: Arc<ArcSwap<Samples>>,
     sensors: Sensors,
     discovered_at: Option<Duration>,
     is_up: [bool; Source::ALL.len()],
 }
 
 impl Sampling {
-    fn new(tree: Box<dyn Tree>, trust_vm: bool, series: SeriesOfReadings, publisher: Publisher) -> Self {
+    fn new(tree: Box<dyn Tree>, trust_vm: bool, series: SeriesOfReadings, published: Arc<ArcSwap<Samples>>) -> Self {
         let sensors = Sensors::default();
         Self {
             tree,
             trust_vm,
             series,
-            publisher,
+            published,
             sensors,
             discovered_at: None,
             is_up: Default::default(),
@@ -233,8 +245,8 @@ impl Sampling {
             readings = self.sensors.read(&*self.tree);
         }
         self.report(&readings);
-        self.publisher
-            .publish(&self.series.after_sample(&readings, now.unix_seconds));
+        let samples = self.series.after_sample(&readings, now.unix_seconds);
+        self.published.store(Arc::new(samples));
     }
 
     fn discover(&mut self, now: Moment) {

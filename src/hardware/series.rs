@@ -1,132 +1,76 @@
 //! Which series the readings make.
 //!
 //! Owns the names, labels and values of the hardware metrics and the totals of the error counters. Its input is
-//! [`Readings`]; its output is the whole set of series that exist after a sample, so that what is not in it is to be
-//! hidden. It knows nothing of how series are recorded.
+//! [`Readings`]; its output is the whole set of series that exist after a sample, which scrapes collect until the next.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::{
     DeviceLabel,
     disk_errors::{Device, ErrorCount, ErrorCounter, increase},
-    sensors::{Readings, Source},
+    reading::Source,
+    sensors::Readings,
 };
+use crate::metrics::collected::{Family, Samples, SeriesId, Value};
 
-/// What a metric is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A value that goes up and down.
-    Gauge,
-    /// A count that only goes up.
-    Counter,
-}
-
-/// A metric: what stands behind its `# HELP`, `# TYPE` and `# UNIT`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Family {
-    /// The metric's name.
-    pub name: &'static str,
-    /// Gauge or counter.
-    pub kind: Kind,
-    /// The unit that the name ends with (before `_total`), if it has one.
-    pub unit: Option<&'static str>,
-    /// One sentence.
-    pub help: &'static str,
-}
-
-const fn gauge(name: &'static str, unit: Option<&'static str>, help: &'static str) -> Family {
-    Family {
-        name,
-        kind: Kind::Gauge,
-        unit,
-        help,
-    }
-}
-
-const fn counter(name: &'static str, help: &'static str) -> Family {
-    Family {
-        name,
-        kind: Kind::Counter,
-        unit: None,
-        help,
-    }
-}
-
-const CPU: Family = gauge(
+const CPU: Family = Family::gauge(
     "cpu_temperature_celsius",
     Some("celsius"),
     "Temperature of the hottest processor package.",
 );
-const CPU_PACKAGE: Family = gauge(
+const CPU_PACKAGE: Family = Family::gauge(
     "cpu_package_temperature_celsius",
     Some("celsius"),
     "Temperature of a processor package.",
 );
-const DISK: Family = counter(
+const DISK: Family = Family::counter(
     "hd_errors_total",
-    "Commands that a SCSI or SATA disk ended with an error.",
+    None,
+    "Commands of a SCSI or SATA disk that ended with a non-zero result (ioerr_cnt: media and transport errors, but also unit attentions and what a SMART tool asks in vain) or timed out (iotmo_cnt, where the kernel counts it).",
 );
-const FILESYSTEM: Family = counter("fs_errors_total", "Errors that a file system has found on a device.");
-const MD: Family = counter(
+const TIMEOUTS: Family = Family::counter(
+    "hd_timeouts_total",
+    None,
+    "Commands of a SCSI or SATA disk that timed out (iotmo_cnt, since Linux 6.2), which hd_errors_total counts too; 0 says nothing of errors that the disk answers with.",
+);
+const FILESYSTEM: Family = Family::counter(
+    "fs_errors_total",
+    None,
+    "Errors that a file system has found on a device.",
+);
+const MD: Family = Family::counter(
     "md_component_read_errors_total",
+    None,
     "Read errors of a component of an md array that did not cost it its place.",
 );
-const SOURCE_UP: Family = gauge(
+const SOURCE_UP: Family = Family::gauge(
     "janus_hardware_source_up",
     None,
     "Whether the last sample read at least one value from the source.",
 );
-const LAST_SAMPLE: Family = gauge(
+const LAST_SAMPLE: Family = Family::gauge(
     "janus_hardware_last_sample_timestamp_seconds",
     Some("seconds"),
     "When the last finished sample of the sensors was begun, since the epoch.",
 );
-const SIMULATED: Family = gauge(
+const SIMULATED: Family = Family::gauge(
     "janus_hardware_simulated",
     None,
     "Whether the sensors are simulated: 1 if no value was measured.",
 );
 
 /// Every metric of the hardware.
-pub const FAMILIES: [Family; 8] = [
+pub const FAMILIES: [Family; 9] = [
     CPU,
     CPU_PACKAGE,
     DISK,
+    TIMEOUTS,
     FILESYSTEM,
     MD,
     SOURCE_UP,
     LAST_SAMPLE,
     SIMULATED,
 ];
-
-/// A series: a metric and its labels.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SeriesId {
-    /// The metric's name.
-    pub name: &'static str,
-    /// Names and values of the labels.
-    pub labels: Vec<(&'static str, String)>,
-}
-
-/// What a series stands at.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Value {
-    /// The value of a gauge.
-    Gauge(f64),
-    /// The total of a counter; over the life of the process it never falls.
-    Counter(u64),
-}
-
-impl Value {
-    /// What the metric is that has this value.
-    #[must_use]
-    pub const fn kind(self) -> Kind {
-        match self {
-            Self::Gauge(_) => Kind::Gauge,
-            Self::Counter(_) => Kind::Counter,
-        }
-    }
-}
 
 /// Makes series of readings, and keeps the totals of the counters from one sample to the next.
 #[derive(Debug)]
@@ -140,6 +84,8 @@ pub struct SeriesOfReadings {
 /// What the kernel said last, and how far the counter has gone since the process began.
 #[derive(Debug, Default)]
 struct Total {
+    /// Of which disk, where that is known.
+    wwid: Option<String>,
     kernel_count: u64,
     total: u64,
 }
@@ -156,16 +102,10 @@ impl SeriesOfReadings {
     }
 
     /// All series that exist after this sample; one that is not among them has no value now.
-    pub fn after_sample(&mut self, readings: &Readings, unix_seconds: f64) -> BTreeMap<SeriesId, Value> {
-        let mut series = BTreeMap::new();
-        let mut state = |family: Family, labels, value| {
-            series.insert(
-                SeriesId {
-                    name: family.name,
-                    labels,
-                },
-                Value::Gauge(value),
-            );
+    pub fn after_sample(&mut self, readings: &Readings, unix_seconds: f64) -> Samples {
+        let mut series = Samples::new();
+        let mut state = |family: Family, labels, value: f64| {
+            series.insert(family.series(labels), Value::Gauge(value));
         };
         state(SIMULATED, vec![], f64::from(self.is_simulated));
         state(LAST_SAMPLE, vec![], unix_seconds);
@@ -181,22 +121,40 @@ impl SeriesOfReadings {
             series.insert(self.sensor_series(CPU_PACKAGE, labels), Value::Gauge(package.celsius));
         }
         for count in &readings.errors {
-            let total = self.add(count);
-            series.insert(self.error_series(&count.counter), Value::Counter(total));
+            self.add(count);
+        }
+        for ErrorCount { counter, .. } in &readings.errors {
+            series.insert(self.error_series(counter), Value::Counter(self.total(counter)));
         }
         series
     }
 
-    fn add(&mut self, ErrorCount { counter, count }: &ErrorCount) -> u64 {
+    fn add(&mut self, ErrorCount { counter, count, wwid }: &ErrorCount) {
         let total = self.totals.entry(counter.clone()).or_default();
-        total.total += increase(total.kernel_count, *count);
+        let is_swapped = matches!((&total.wwid, wwid), (Some(old), Some(new)) if old != new);
+        // Another disk of this name counts from 0, however far it has come meanwhile.
+        let before = if is_swapped { 0 } else { total.kernel_count };
+        total.total += increase(before, *count);
         total.kernel_count = *count;
-        total.total
+        if wwid.is_some() {
+            total.wwid.clone_from(wwid);
+        }
+    }
+
+    /// How far a counter has gone. The kernel counts time-outs apart, and never a command in both: what timed out is ended
+    /// by the error handler, which does not count it.
+    fn total(&self, counter: &ErrorCounter) -> u64 {
+        let of = |counter: &ErrorCounter| self.totals.get(counter).map_or(0, |total| total.total);
+        match counter {
+            ErrorCounter::Disk { device } => of(counter) + of(&ErrorCounter::DiskTimeouts { device: device.clone() }),
+            _ => of(counter),
+        }
     }
 
     fn error_series(&self, counter: &ErrorCounter) -> SeriesId {
         match counter {
             ErrorCounter::Disk { device } => self.sensor_series(DISK, vec![("device", self.label(device))]),
+            ErrorCounter::DiskTimeouts { device } => self.sensor_series(TIMEOUTS, vec![("device", self.label(device))]),
             ErrorCounter::Filesystem { device, fstype } => {
                 let labels = vec![("device", self.label(device)), ("fstype", (*fstype).to_owned())];
                 self.sensor_series(FILESYSTEM, labels)
@@ -212,10 +170,7 @@ impl SeriesOfReadings {
         if self.is_simulated {
             labels.push(("simulated", "true".to_owned()));
         }
-        SeriesId {
-            name: family.name,
-            labels,
-        }
+        family.series(labels)
     }
 
     fn label(&self, device: &Device) -> String {
@@ -232,6 +187,7 @@ impl SeriesOfReadings {
 mod tests {
     use super::*;
     use crate::hardware::cpu_temperature::PackageTemperature;
+    use crate::metrics::collected::Kind;
 
     fn disk(name: &str, count: u64) -> ErrorCount {
         ErrorCount {
@@ -239,7 +195,66 @@ mod tests {
                 device: Device::Block(name.to_owned()),
             },
             count,
+            wwid: None,
         }
+    }
+
+    /// What `hd_errors_total` and `hd_timeouts_total` are after each of these samples of `ioerr_cnt` and `iotmo_cnt` of `sda`
+    /// and its WWID.
+    fn errors_and_timeouts(samples: &[(Option<u64>, Option<u64>, &str)]) -> Vec<(Option<u64>, Option<u64>)> {
+        let mut series = SeriesOfReadings::new(DeviceLabel::Kernel, false);
+        let device = Device::Block("sda".to_owned());
+        let mut after = |&(errors, timeouts, wwid): &(Option<u64>, Option<u64>, &str)| {
+            let count = |counter, count: Option<u64>| {
+                let wwid = (!wwid.is_empty()).then(|| wwid.to_owned());
+                count.map(|count| ErrorCount { counter, count, wwid })
+            };
+            let errors = count(ErrorCounter::Disk { device: device.clone() }, errors);
+            let timeouts = count(ErrorCounter::DiskTimeouts { device: device.clone() }, timeouts);
+            let readings = Readings {
+                errors: errors.into_iter().chain(timeouts).collect(),
+                ..Readings::default()
+            };
+            let all = series.after_sample(&readings, 1.0);
+            let of = |family: Family| match all.get(&family.series(vec![("device", "sda".to_owned())])) {
+                Some(Value::Counter(total)) => Some(*total),
+                _ => None,
+            };
+            (of(DISK), of(TIMEOUTS))
+        };
+        samples.iter().map(&mut after).collect()
+    }
+
+    #[test]
+    fn time_outs_are_errors_and_are_told_apart_too() {
+        let both = [(Some(5), Some(0), ""), (Some(5), Some(2), ""), (Some(6), Some(2), "")];
+        let expected = [(Some(5), Some(0)), (Some(7), Some(2)), (Some(8), Some(2))];
+        assert_eq!(errors_and_timeouts(&both), expected);
+        // An older kernel counts none.
+        assert_eq!(errors_and_timeouts(&[(Some(5), None, "")]), [(Some(5), None)]);
+        // One that cannot be read for once has no series, and does not make the other fall.
+        let gaps = [(Some(5), Some(2), ""), (None, Some(3), ""), (Some(6), None, "")];
+        assert_eq!(
+            errors_and_timeouts(&gaps),
+            [(Some(7), Some(2)), (None, Some(3)), (Some(9), None)]
+        );
+    }
+
+    #[test]
+    fn another_disk_of_the_same_name_is_known_by_its_wwid() {
+        let swapped = [
+            (Some(5), Some(1), "naa.1"),
+            (Some(9), Some(1), "naa.2"),
+            (Some(10), Some(1), "naa.2"),
+        ];
+        let expected = [(Some(6), Some(1)), (Some(16), Some(2)), (Some(17), Some(2))];
+        assert_eq!(errors_and_timeouts(&swapped), expected);
+        // The same one, also where its name cannot be read for once.
+        let same = [(Some(5), None, "naa.1"), (Some(7), None, ""), (Some(9), None, "naa.1")];
+        assert_eq!(
+            errors_and_timeouts(&same),
+            [(Some(5), None), (Some(7), None), (Some(9), None)]
+        );
     }
 
     fn totals_of(readings: &[&[ErrorCount]]) -> Vec<Vec<(String, u64)>> {
@@ -252,7 +267,7 @@ mod tests {
             let all = series.after_sample(&readings, 1.0);
             let total = |(id, value): (SeriesId, Value)| match value {
                 Value::Counter(total) => Some((id.labels[0].1.clone(), total)),
-                Value::Gauge(_) => None,
+                Value::Gauge(_) | Value::Nanoseconds(_) => None,
             };
             all.into_iter().filter_map(total).collect()
         };

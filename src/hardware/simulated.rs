@@ -18,7 +18,7 @@ pub fn machine() -> Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hardware::sensors::{Sensors, Source};
+    use crate::hardware::{reading::Source, sensors::Sensors};
 
     #[test]
     fn every_source_is_up_and_temperatures_move_within_reason() {

@@ -3,11 +3,10 @@
 //! It decides whether a series may be: a valid name, free or of the same kind in every format's spelling, and within
 //! the bound. It takes no lock; of threads that race to register the same series one wins and all get its series.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwapOption;
-
-use super::series::{ABSENT, Identity, Kind, Lines, SHOWN, Series, Value, hash_of, is_label_name};
+use super::error::RegisterError;
+use super::series::{ABSENT, Identity, Kind, Lines, Series, Value, hash_of};
 use super::shard::Cells;
 use super::sync::AtomicU64;
 use super::table::{Full, Table};
@@ -15,48 +14,6 @@ use super::table::{Full, Table};
 /// Series that a registry holds unless it is made with another bound. A program has a few hundred; a label that takes
 /// its values from outside runs into this instead of taking all memory.
 pub const MAX_SERIES: usize = 16_384;
-
-/// Why a series is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RegisterError {
-    /// The name is not one of the Prometheus data model.
-    #[error("{name:?} is not a metric name: it must match [a-zA-Z_:][a-zA-Z0-9_:]*")]
-    InvalidName {
-        /// The name refused.
-        name: String,
-    },
-    /// A label's name is not one of the data model, is reserved, or is given twice.
-    #[error("metric {name}: label {label:?} must match [a-zA-Z_][a-zA-Z0-9_]*, be given once and not be reserved")]
-    InvalidLabel {
-        /// Name of the metric.
-        name: String,
-        /// Name of the label refused.
-        label: String,
-    },
-    /// The name, or one that its samples would have, belongs to another metric.
-    #[error("metric {name} cannot be a {kind}: the name {taken} belongs to {owner}, a {owner_kind}")]
-    Conflict {
-        /// Name of the metric.
-        name: String,
-        /// Kind asked for.
-        kind: String,
-        /// The name that is taken already.
-        taken: String,
-        /// The metric that took it.
-        owner: String,
-        /// The kind of that metric.
-        owner_kind: String,
-    },
-    /// The bound on series is reached.
-    #[error("metric {name}: no more than {limit} series are kept; is a label's set of values open?")]
-    Full {
-        /// Name of the metric.
-        name: String,
-        /// The bound.
-        limit: usize,
-    },
-}
 
 /// A name in use in some format, and who uses it.
 struct Claim {
@@ -89,50 +46,44 @@ impl Catalogue {
         self.max_series
     }
 
-    /// The series of this kind, name and labels, made if it is not there. `varying` is the label of an info.
+    /// The series of this kind, name and labels, made if it is not there.
     pub(super) fn register(
         &self,
         kind: Kind,
         name: &str,
         labels: &[(&str, &str)],
-        varying: Option<&str>,
     ) -> Result<&Arc<Series>, RegisterError> {
         let identity = Identity::new(kind, name, labels)?;
-        if let Some(label) = varying
-            && (!is_label_name(label) || labels.iter().any(|(other, _)| *other == label))
-        {
-            return Err(RegisterError::InvalidLabel {
-                name: name.into(),
-                label: label.into(),
-            });
-        }
-        let full = |_: Full| RegisterError::Full {
-            name: name.into(),
-            limit: self.max_series,
-        };
-        for claimed in kind.names(name) {
-            let claim = self.claim(claimed, kind, name).map_err(full)?;
-            if *claim.owner != *name || claim.kind != kind {
-                return Err(claim.conflict(kind, name));
-            }
-        }
+        self.claim_family(kind, name)?;
         let make = || {
-            let lines = Lines::new(kind, &identity, varying);
+            let lines = Lines::new(kind, &identity);
             Ok(Arc::new(Series {
-                value: self.value(kind, varying)?,
+                value: self.value(kind)?,
                 kind,
                 lines,
                 identity: identity.clone(),
             }))
         };
         let is = |series: &Arc<Series>| series.identity == identity;
-        let series = self.series.get_or_insert(identity.hash(), is, make).map_err(full)?;
-        match (&series.value, varying) {
-            (Value::Info { label, .. }, Some(other)) if **label != *other => Err(RegisterError::InvalidLabel {
-                name: name.into(),
-                label: other.into(),
-            }),
-            _ => Ok(series),
+        let full = |_: Full| self.full(name);
+        self.series.get_or_insert(identity.hash(), is, make).map_err(full)
+    }
+
+    /// Takes the names of a family of this kind, or finds them taken by it.
+    pub(super) fn claim_family(&self, kind: Kind, name: &str) -> Result<(), RegisterError> {
+        for claimed in kind.names(name) {
+            let claim = self.claim(claimed, kind, name).map_err(|_| self.full(name))?;
+            if *claim.owner != *name || claim.kind != kind {
+                return Err(claim.conflict(kind, name));
+            }
+        }
+        Ok(())
+    }
+
+    fn full(&self, name: &str) -> RegisterError {
+        RegisterError::Full {
+            name: name.into(),
+            limit: self.max_series,
         }
     }
 
@@ -151,19 +102,18 @@ impl Catalogue {
 
     /// The value of a new series. A thread that loses the race to publish it leaves its cells unused; they are one
     /// row a lost race, of rows that are enough for every series that can be.
-    fn value(&self, kind: Kind, varying: Option<&str>) -> Result<Value, Full> {
+    fn value(&self, kind: Kind) -> Result<Value, Full> {
         Ok(match kind {
             Kind::Counter | Kind::DurationCounter => Value::Counter {
                 at: self.cells.allocate_one().ok_or(Full)?,
                 base: AtomicU64::new(0),
-                hidden_at: AtomicU64::new(SHOWN),
             },
             Kind::Gauge => Value::Gauge(AtomicU64::new(ABSENT)),
-            Kind::Info => Value::Info {
-                label: varying.unwrap_or_default().into(),
-                value: ArcSwapOption::empty(),
+            Kind::Histogram(buckets) => Value::Histogram {
+                at: self.cells.allocate_block().ok_or(Full)?,
+                buckets,
+                exemplars: OnceLock::new(),
             },
-            Kind::Histogram => Value::Histogram(self.cells.allocate_block().ok_or(Full)?),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What the program holds and records with: [`Counter`], [`Gauge`], [`Histogram`], [`Info`].
+//! What the program holds and records with: [`Counter`], [`Gauge`], [`Histogram`].
 //!
 //! A handle is two references; to clone it is cheap, to record with it never allocates once the thread has a shard.
 
@@ -6,14 +6,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::cell::{BLOCK, CellRef};
+use super::exemplar::TraceContext;
 use super::histogram;
-use super::series::{ABSENT, SHOWN, Series, Value, escape};
+use super::series::{ABSENT, Series, Value};
 use super::shard::Cells;
 use super::sync::{AtomicU64, Ordering};
 
 /// A count that only grows.
 ///
-/// Its series is there, at 0, from the registration on, until [`Counter::clear`].
+/// Its series is there, at 0, from the registration on.
 #[derive(Clone)]
 pub struct Counter {
     cells: Arc<Cells>,
@@ -33,12 +34,9 @@ impl Counter {
         })
     }
 
-    /// Adds `n`. An `n` of 0 changes nothing but that a cleared series is shown again.
+    /// Adds `n`.
     #[inline]
     pub fn increment(&self, n: u64) {
-        if n == 0 {
-            return self.show();
-        }
         self.cells.write(self.at, |row| {
             row.add(0, n, Ordering::Relaxed);
         });
@@ -53,30 +51,13 @@ impl Counter {
             return;
         };
         base.fetch_max(total.saturating_sub(self.cells.sum_one(self.at)), Ordering::Relaxed);
-        self.show();
-    }
-
-    /// Takes the series out of the exposition until the counter is incremented or set again. The count stays.
-    pub fn clear(&self) {
-        let Value::Counter { base, hidden_at, .. } = &self.series.value else {
-            return;
-        };
-        let total = base.load(Ordering::Relaxed).wrapping_add(self.cells.sum_one(self.at));
-        hidden_at.store(total, Ordering::Relaxed);
-    }
-
-    #[cold]
-    fn show(&self) {
-        if let Value::Counter { hidden_at, .. } = &self.series.value {
-            hidden_at.store(SHOWN, Ordering::Relaxed);
-        }
     }
 }
 
 /// A value that goes up and down.
 ///
 /// It is one atomic word, not sharded: the last `set` of any thread is what counts. Its series is there from the
-/// first value on, until [`Gauge::clear`]; a gauge that was only registered has none.
+/// first value on; a gauge that was only registered has none.
 #[derive(Clone)]
 pub struct Gauge {
     series: Arc<Series>,
@@ -119,11 +100,6 @@ impl Gauge {
     pub fn decrement(&self, by: f64) {
         self.increment(-by);
     }
-
-    /// Takes the series out of the exposition until the gauge is set again.
-    pub fn clear(&self) {
-        self.bits().store(ABSENT, Ordering::Relaxed);
-    }
 }
 
 /// The bits to keep for `value`: all NaNs become one, which is not the one that means "nothing".
@@ -143,16 +119,18 @@ fn stored(value: f64) -> u64 {
 pub struct Histogram {
     cells: Arc<Cells>,
     at: CellRef<BLOCK>,
+    series: Arc<Series>,
 }
 
 impl Histogram {
     pub(super) fn new(cells: &Arc<Cells>, series: &Arc<Series>) -> Option<Self> {
-        let Value::Histogram(at) = series.value else {
+        let Value::Histogram { at, .. } = series.value else {
             return None;
         };
         Some(Self {
             cells: Arc::clone(cells),
             at,
+            series: Arc::clone(series),
         })
     }
 
@@ -160,6 +138,15 @@ impl Histogram {
     #[inline]
     pub fn record_ns(&self, ns: u64) {
         self.cells.write(self.at, |row| histogram::record_ns(&row, ns));
+    }
+
+    /// Offers the trace that a duration of `ns` nanoseconds, which has been recorded, is of, as the exemplar of its bucket.
+    /// The first one between two scrapes is taken.
+    #[inline]
+    pub fn offer_exemplar(&self, ns: u64, trace: &TraceContext) {
+        if let (Value::Histogram { buckets, .. }, Some(slots)) = (&self.series.value, self.series.value.exemplars()) {
+            slots[buckets.place(ns)].offer(ns, trace);
+        }
     }
 
     /// Records a duration in seconds: the bucket by its exact value, the sum to the nearest nanosecond. What is
@@ -179,39 +166,6 @@ impl Histogram {
     }
 }
 
-/// A series of value 1 whose one varying label names the present state of something, such as the snapshot served.
-///
-/// To set it replaces the series, so what was named before leaves nothing behind, neither in the exposition nor in
-/// memory. Before the first `set` and after `clear` there is no series.
-#[derive(Clone)]
-pub struct Info {
-    series: Arc<Series>,
-}
-
-impl Info {
-    pub(super) fn new(series: &Arc<Series>) -> Option<Self> {
-        matches!(series.value, Value::Info { .. }).then(|| Self {
-            series: Arc::clone(series),
-        })
-    }
-
-    /// Replaces the value of the varying label.
-    pub fn set(&self, value: &str) {
-        self.store(Some(Arc::new((escape(value), value.to_owned()))));
-    }
-
-    /// Takes the series out of the exposition until it is set again.
-    pub fn clear(&self) {
-        self.store(None);
-    }
-
-    fn store(&self, to: Option<Arc<(String, String)>>) {
-        if let Value::Info { value, .. } = &self.series.value {
-            value.store(to);
-        }
-    }
-}
-
 macro_rules! debug_by_name {
     ($($handle:ident),*) => {$(
         impl fmt::Debug for $handle {
@@ -221,4 +175,4 @@ macro_rules! debug_by_name {
         }
     )*};
 }
-debug_by_name!(Counter, Gauge, Histogram, Info);
+debug_by_name!(Counter, Gauge, Histogram);

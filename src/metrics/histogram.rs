@@ -1,9 +1,12 @@
 //! Which bucket an observation belongs to, in bounded work, and what the buckets' bounds are.
 //!
 //! The buckets are Prometheus's native exponential ones of schema 3: eight to an octave, bucket `k` holds
-//! `2^((k-1)/8) < v <= 2^(k/8)` seconds, from 2^-20 s (about a microsecond; below it is the zero bucket) to 2^10 s.
-//! Twelve of the fifteen classic bounds lie inside such a bucket. There the bucket is kept as two cells, so that sums
-//! of neighbouring cells give both forms exactly and one observation is still one addition.
+//! `2^((k-1)/8) < v <= 2^(k/8)` seconds, from 2^-20 s (just below a microsecond; below it is the zero bucket) to 2^8.625 s,
+//! which is over six minutes. All but three of the classic bounds lie inside such a bucket. There the bucket is kept as two
+//! cells, so that sums of neighbouring cells give both forms exactly and one observation is still one addition.
+//!
+//! Every histogram has these cells, so that to record is the same for all of them; a family shows the classic bounds of its
+//! own, which are a range of all of them ([`Buckets`]).
 //!
 //! Pure: everything here is a constant or a function of its arguments.
 
@@ -16,8 +19,16 @@ pub(super) const SCHEMA: i32 = 3;
 /// Observations up to this many seconds are in the zero bucket: 2^-20.
 pub(super) const ZERO_THRESHOLD: f64 = 1.0 / (1 << 20) as f64;
 
+/// How many classic bounds there are, of all families.
+const CLASSIC_COUNT: usize = 26;
+
 /// The classic bounds in nanoseconds.
-const CLASSIC_NS: [u64; 15] = [
+const CLASSIC_NS: [u64; CLASSIC_COUNT] = [
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    25_000,
     50_000,
     100_000,
     250_000,
@@ -33,13 +44,19 @@ const CLASSIC_NS: [u64; 15] = [
     500_000_000,
     1_000_000_000,
     2_500_000_000,
+    5_000_000_000,
+    10_000_000_000,
+    30_000_000_000,
+    60_000_000_000,
+    120_000_000_000,
+    300_000_000_000,
 ];
 
 /// The classic bounds in seconds.
-pub(super) const CLASSIC: [f64; 15] = {
-    let mut seconds = [0.0; 15];
+const CLASSIC: [f64; CLASSIC_COUNT] = {
+    let mut seconds = [0.0; CLASSIC_COUNT];
     let mut i = 0;
-    while i < 15 {
+    while i < CLASSIC_COUNT {
         // Both are exact in binary, so this is the double nearest to the decimal number, as a parser would find it.
         seconds[i] = CLASSIC_NS[i] as f64 / 1e9;
         i += 1;
@@ -49,10 +66,49 @@ pub(super) const CLASSIC: [f64; 15] = {
 
 /// The classic bounds as the value of the label `le`, spelled as Go and OpenMetrics spell a float. One spelling in
 /// every format, so that a change of format does not start new time series.
-pub(super) const CLASSIC_LE: [&str; 15] = [
-    "5e-05", "0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5",
-    "1.0", "2.5",
+const CLASSIC_LE: [&str; CLASSIC_COUNT] = [
+    "1e-06", "2.5e-06", "5e-06", "1e-05", "2.5e-05", "5e-05", "0.0001", "0.00025", "0.0005", "0.001", "0.0025",
+    "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0", "30.0", "60.0", "120.0",
+    "300.0",
 ];
+
+/// Which classic bounds a family of histograms shows. Native histograms have all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buckets {
+    from: usize,
+    to: usize,
+}
+
+impl Buckets {
+    /// From 1 µs to 10 s: of requests.
+    pub const REQUESTS: Self = Self { from: 0, to: 22 };
+    /// From 50 µs to 300 s: of loads.
+    pub const LOADS: Self = Self {
+        from: 5,
+        to: CLASSIC_COUNT,
+    };
+
+    /// The values of the label `le`, in order, without `+Inf`.
+    pub fn le(self) -> &'static [&'static str] {
+        &CLASSIC_LE[self.from..self.to]
+    }
+
+    /// The bounds in seconds, in order.
+    pub(super) fn seconds(self) -> &'static [f64] {
+        &CLASSIC[self.from..self.to]
+    }
+
+    /// The last cell of each bucket, in order: the sum of the cells up to and with it is the bucket.
+    pub(super) fn cells(self) -> &'static [usize] {
+        &CLASSIC_CELL[self.from..self.to]
+    }
+
+    /// The place of the bucket of `ns` nanoseconds; that of `+Inf` is the number of the others.
+    pub(super) fn place(self, ns: u64) -> usize {
+        let cell = cell_of_ns(ns);
+        self.cells().partition_point(|last| *last < cell)
+    }
+}
 
 /// 2^(k/8) for k of 0 to 7, correctly rounded; the same doubles as in Prometheus's client libraries.
 #[allow(clippy::excessive_precision, clippy::approx_constant)]
@@ -69,10 +125,10 @@ const EIGHTHS: [f64; 8] = [
 
 /// Native key of the bucket whose upper bound is 2^-20: the zero bucket of ours.
 const ZERO_KEY: i32 = -160;
-/// Native key of the bucket whose upper bound is 2^10.
-const LAST_KEY: i32 = 80;
+/// Native key of the bucket whose upper bound is 2^8.625.
+const LAST_KEY: i32 = 69;
 
-/// Cells that count: zero, 240 native buckets, 12 of them in two, and what is beyond 2^10 s.
+/// Cells that count: zero, 229 native buckets, 23 of them in two, and what is beyond the last one.
 pub(super) const BUCKETS: usize = 254;
 /// The cell of the sum in nanoseconds; it and the one after it are a wide sum.
 pub(super) const SUM: usize = BUCKETS;
@@ -127,7 +183,7 @@ const fn power_of_two(exponent: i32) -> f64 {
     f64::from_bits(((1023 + exponent) as u64) << 52)
 }
 
-/// `seconds * 1e9` rounded down, exactly, for 2^-20 to 2^10 seconds.
+/// `seconds * 1e9` rounded down, exactly, for 2^-20 to 2^9 seconds.
 const fn whole_ns(seconds: f64) -> u64 {
     let bits = seconds.to_bits();
     let mantissa = (bits & ((1 << 52) - 1)) | 1 << 52;
@@ -136,17 +192,17 @@ const fn whole_ns(seconds: f64) -> u64 {
 }
 
 /// Where in the row of cells a classic bound ends: the sum of the cells up to and with this one is its bucket.
-pub(super) const CLASSIC_CELL: [usize; 15] = {
-    let mut cells = [0; 15];
+static CLASSIC_CELL: [usize; CLASSIC_COUNT] = {
+    let mut cells = [0; CLASSIC_COUNT];
     let (mut cell, mut classic) = (0, 0);
     while cell < BUCKETS {
-        if classic < 15 && BOUNDS.seconds[cell] == CLASSIC[classic] {
+        if classic < CLASSIC_COUNT && BOUNDS.seconds[cell] == CLASSIC[classic] {
             cells[classic] = cell;
             classic += 1;
         }
         cell += 1;
     }
-    assert!(classic == 15);
+    assert!(classic == CLASSIC_COUNT);
     cells
 };
 
@@ -294,7 +350,7 @@ mod tests {
         assert!(BOUNDS.seconds.is_sorted_by(|a, b| a < b) && BOUNDS.ns.is_sorted_by(|a, b| a < b));
         assert_eq!(
             (BOUNDS.seconds[0], BOUNDS.seconds[BUCKETS - 2]),
-            (ZERO_THRESHOLD, 1024.0)
+            (ZERO_THRESHOLD, 2f64.powi(8) * EIGHTHS[5])
         );
         for (cell, (seconds, key)) in BOUNDS.seconds.into_iter().zip(BOUNDS.key).enumerate().take(BUCKETS - 1) {
             let (low, high) = (2f64.powf(f64::from(key - 1) / 8.0), 2f64.powf(f64::from(key) / 8.0));
@@ -302,7 +358,7 @@ mod tests {
             assert!(low < seconds && seconds <= high * slack, "cell {cell} of bucket {key}");
         }
         let split = BOUNDS.key.windows(2).filter(|keys| keys[0] == keys[1]).count();
-        assert_eq!(split, 12);
+        assert_eq!(split, 23);
         for (le, seconds) in CLASSIC_LE.into_iter().zip(CLASSIC) {
             assert_eq!(le.parse::<f64>().unwrap().to_bits(), seconds.to_bits());
         }
@@ -323,7 +379,7 @@ mod tests {
         let first = [0.0, -0.0, -1.0, f64::NEG_INFINITY, f64::MIN_POSITIVE, 5e-324];
         assert!(first.into_iter().all(|seconds| cell_of_seconds(seconds) == 0));
         assert!(
-            [1025.0, f64::MAX, f64::INFINITY]
+            [400.0, 1025.0, f64::MAX, f64::INFINITY]
                 .into_iter()
                 .all(|seconds| cell_of_seconds(seconds) == BUCKETS - 1)
         );
@@ -339,6 +395,28 @@ mod tests {
             .flat_map(|bound| [bound - 1, bound, bound + 1])
         {
             assert_eq!(cell_of_ns(ns), cell_of_seconds(ns as f64 / 1e9), "{ns}");
+        }
+    }
+
+    #[test]
+    fn each_family_has_the_bounds_of_old_and_its_own() {
+        const OLD: [&str; 15] = [
+            "5e-05", "0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25",
+            "0.5", "1.0", "2.5",
+        ];
+        for (buckets, first, last) in [(Buckets::REQUESTS, "1e-06", "10.0"), (Buckets::LOADS, "5e-05", "300.0")] {
+            let le = buckets.le();
+            assert!(OLD.iter().all(|bound| le.contains(bound)), "{le:?}");
+            assert_eq!((le.first(), le.last()), (Some(&first), Some(&last)));
+            for (place, seconds) in buckets.seconds().iter().enumerate() {
+                let ns = (seconds * 1e9).round() as u64;
+                assert_eq!(
+                    (buckets.place(ns), buckets.place(ns + 1)),
+                    (place, place + 1),
+                    "{seconds}"
+                );
+            }
+            assert_eq!((buckets.place(0), buckets.place(u64::MAX)), (0, le.len()));
         }
     }
 

@@ -6,7 +6,8 @@
 //!
 //! The way of a number: a handle ([`Counter`], [`Histogram`]) finds the thread's `shard` and adds to a `cell` of it;
 //! `registry` sums the shards and `exposition` writes them down. `catalogue`, `series` and `table` are the way of a
-//! name. `process` reads what the kernel knows of the process.
+//! name. [`collected`] is what nobody records: it is read when a scrape comes. `process` reads so what the kernel knows of the
+//! process.
 //!
 //! It imports nothing else of Janus, and never blocks, allocates or does input or output where something is recorded.
 //! The exception is a thread's first record into a chunk of cells, which allocates the chunk; therefore a global
@@ -14,7 +15,11 @@
 
 mod catalogue;
 mod cell;
+pub mod collected;
+mod error;
+mod exemplar;
 mod exposition;
+mod format;
 mod handle;
 mod histogram;
 #[cfg(all(test, loom))]
@@ -29,8 +34,11 @@ mod table;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub use catalogue::{MAX_SERIES, RegisterError};
-pub use exposition::Format;
-pub use handle::{Counter, Gauge, Histogram, Info};
+pub use catalogue::MAX_SERIES;
+pub use error::RegisterError;
+pub use exemplar::TraceContext;
+pub use format::Format;
+pub use handle::{Counter, Gauge, Histogram};
+pub use histogram::Buckets;
 pub use recorder::Recorder;
 pub use registry::Registry;

@@ -8,97 +8,70 @@
 use std::fs;
 use std::path::Path;
 
-use super::catalogue::RegisterError;
-use super::handle::{Counter, Gauge};
+use super::collected::{Family, Samples, Value};
+use super::error::RegisterError;
 use super::registry::Registry;
+
+const CPU: Family = Family::counter(
+    "process_cpu_seconds_total",
+    Some("seconds"),
+    "Total user and system CPU time spent in seconds.",
+);
+const RESIDENT: Family = Family::gauge(
+    "process_resident_memory_bytes",
+    Some("bytes"),
+    "Resident memory size in bytes.",
+);
+const VIRTUAL: Family = Family::gauge(
+    "process_virtual_memory_bytes",
+    Some("bytes"),
+    "Virtual memory size in bytes.",
+);
+const OPEN_FDS: Family = Family::gauge("process_open_fds", None, "Number of open file descriptors.");
+const MAX_FDS: Family = Family::gauge("process_max_fds", None, "Maximum number of open file descriptors.");
+const THREADS: Family = Family::gauge("process_threads", None, "Number of threads.");
+const START: Family = Family::gauge(
+    "process_start_time_seconds",
+    Some("seconds"),
+    "Start time of the process since unix epoch in seconds.",
+);
 
 /// Registers the `process_*` metrics, to be read under `procfs` (`/proc`) at every scrape.
 ///
 /// # Errors
-/// As [`Registry::counter`].
+/// As [`Registry::collect`].
 pub fn register(registry: &Registry, procfs: &Path) -> Result<(), RegisterError> {
-    let described = |name: &'static str, help: &str, unit: Option<&str>| {
-        registry.describe(name, help, unit);
-        name
-    };
-    let gauge = |name, help, unit| registry.gauge(described(name, help, unit), &[]);
-    let cpu_help = "Total user and system CPU time spent in seconds.";
-    let cpu = described("process_cpu_seconds_total", cpu_help, Some("seconds"));
-    let metrics = Metrics {
-        cpu: registry.duration_counter(cpu, &[])?,
-        resident: gauge(
-            "process_resident_memory_bytes",
-            "Resident memory size in bytes.",
-            Some("bytes"),
-        )?,
-        virtual_: gauge(
-            "process_virtual_memory_bytes",
-            "Virtual memory size in bytes.",
-            Some("bytes"),
-        )?,
-        open_fds: gauge("process_open_fds", "Number of open file descriptors.", None)?,
-        max_fds: gauge("process_max_fds", "Maximum number of open file descriptors.", None)?,
-        threads: gauge("process_threads", "Number of threads.", None)?,
-        start: gauge(
-            "process_start_time_seconds",
-            "Start time of the process since unix epoch in seconds.",
-            Some("seconds"),
-        )?,
-    };
     let procfs = procfs.to_owned();
-    registry.on_scrape(move || metrics.read(&procfs));
-    Ok(())
+    let families = [CPU, RESIDENT, VIRTUAL, OPEN_FDS, MAX_FDS, THREADS, START];
+    registry.collect(&families, move |samples| collect(&procfs, samples))
 }
 
-struct Metrics {
-    cpu: Counter,
-    resident: Gauge,
-    virtual_: Gauge,
-    open_fds: Gauge,
-    max_fds: Gauge,
-    threads: Gauge,
-    start: Gauge,
-}
-
-impl Metrics {
-    fn read(&self, procfs: &Path) {
-        let own = procfs.join("self");
-        let clock = rustix::param::clock_ticks_per_second();
-        let stat = fs::read_to_string(own.join("stat"))
-            .ok()
-            .and_then(|text| Stat::parse(&text));
-        match stat.and_then(|stat| stat.cpu_ns(clock)) {
-            Some(ns) => self.cpu.absolute(ns),
-            None => self.cpu.clear(),
-        }
-        let page = rustix::param::page_size() as u64;
-        show(
-            &self.resident,
-            stat.and_then(|stat| stat.resident_pages.checked_mul(page)),
-        );
-        show(&self.virtual_, stat.map(|stat| stat.virtual_bytes));
-        show(&self.threads, stat.map(|stat| stat.threads));
-        let boot = fs::read_to_string(procfs.join("stat"))
-            .ok()
-            .and_then(|text| boot_time(&text));
-        match (stat, boot) {
-            (Some(stat), Some(boot)) => self.start.set(boot as f64 + stat.start_ticks as f64 / clock as f64),
-            _ => self.start.clear(),
-        }
-        show(&self.open_fds, open_descriptors(&own.join("fd")));
-        show(
-            &self.max_fds,
-            fs::read_to_string(own.join("limits"))
-                .ok()
-                .and_then(|text| max_open_files(&text)),
-        );
-    }
-}
-
-fn show(gauge: &Gauge, value: Option<u64>) {
-    match value {
-        Some(value) => gauge.set(value as f64),
-        None => gauge.clear(),
+fn collect(procfs: &Path, samples: &mut Samples) {
+    let own = procfs.join("self");
+    let clock = rustix::param::clock_ticks_per_second();
+    let stat = fs::read_to_string(own.join("stat"))
+        .ok()
+        .and_then(|text| Stat::parse(&text));
+    let page = rustix::param::page_size() as u64;
+    let boot = fs::read_to_string(procfs.join("stat"))
+        .ok()
+        .and_then(|text| boot_time(&text));
+    let limits = fs::read_to_string(own.join("limits")).ok();
+    let count = |value: Option<u64>| value.map(|value| Value::Gauge(value as f64));
+    let resident = stat.and_then(|stat| stat.resident_pages.checked_mul(page));
+    let start = stat
+        .zip(boot)
+        .map(|(stat, boot)| Value::Gauge(boot as f64 + stat.start_ticks as f64 / clock as f64));
+    for (family, value) in [
+        (CPU, stat.and_then(|stat| stat.cpu_ns(clock)).map(Value::Nanoseconds)),
+        (RESIDENT, count(resident)),
+        (VIRTUAL, count(stat.map(|stat| stat.virtual_bytes))),
+        (THREADS, count(stat.map(|stat| stat.threads))),
+        (START, start),
+        (OPEN_FDS, count(open_descriptors(&own.join("fd")))),
+        (MAX_FDS, count(limits.and_then(|text| max_open_files(&text)))),
+    ] {
+        samples.extend(value.map(|value| (family.series(Vec::new()), value)));
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ::metrics::{CounterFn, GaugeFn, HistogramFn, Key, KeyName, Metadata, SharedString, Unit};
 
-use super::catalogue::RegisterError;
+use super::error::RegisterError;
 use super::handle::{Counter, Gauge, Histogram};
 use super::registry::Registry;
 use super::table::Table;

@@ -8,21 +8,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::catalogue::{Catalogue, MAX_SERIES, RegisterError};
-use super::exposition::{self, Family, Format, Reading};
-use super::handle::{Counter, Gauge, Histogram, Info};
-use super::series::{Kind, Series, escape, escape_help, hash_of};
+use super::catalogue::{Catalogue, MAX_SERIES};
+use super::collected::{self, Samples};
+use super::error::RegisterError;
+use super::exposition::{self, Description, Family, Reading};
+use super::format::Format;
+use super::handle::{Counter, Gauge, Histogram};
+use super::histogram::Buckets;
+use super::series::{Identity, Kind, Lines, Series, Value, hash_of};
 use super::table::Table;
-
-/// HELP and unit of a metric.
-pub(super) struct Description {
-    name: Box<str>,
-    pub(super) help: Box<str>,
-    /// Escaped for the text format and for OpenMetrics.
-    pub(super) help_text: Box<str>,
-    pub(super) help_openmetrics: Box<str>,
-    pub(super) unit: Option<Box<str>>,
-}
 
 /// All metrics of a program. A program has one; each test makes its own.
 pub struct Registry {
@@ -40,11 +34,13 @@ struct Rejected {
 }
 
 type Hook = Box<dyn Fn() + Send>;
+type Collector = Box<dyn Fn(&mut Samples) + Send>;
 
 /// What a scrape works with, kept for the next.
 #[derive(Default)]
 struct Scrape {
     hooks: Vec<Hook>,
+    collectors: Vec<Collector>,
     /// How many series and descriptions `families` was made of.
     seen: (usize, usize),
     /// Sorted by name, each family's series by labels.
@@ -77,7 +73,7 @@ impl Registry {
         const REJECTED: &str = "janus_metrics_rejected_total";
         let catalogue = Catalogue::new(max_series);
         let counter = |reason| {
-            let series = catalogue.register(Kind::Counter, REJECTED, &[("reason", reason)], None);
+            let series = catalogue.register(Kind::Counter, REJECTED, &[("reason", reason)]);
             counter_of(&catalogue, series.expect("an empty catalogue takes a valid series"))
         };
         let rejected = Rejected {
@@ -98,15 +94,7 @@ impl Registry {
     /// Sets the HELP text and the unit (`seconds`, `bytes`) of a metric, registered already or not. The first
     /// description of a name stays. OpenMetrics shows the unit where the metric's name ends in it.
     pub fn describe(&self, name: &str, help: &str, unit: Option<&str>) {
-        let make = || {
-            Ok(Arc::new(Description {
-                name: name.into(),
-                help: help.into(),
-                help_text: escape_help(help).into(),
-                help_openmetrics: escape(help).into(),
-                unit: unit.map(Into::into),
-            }))
-        };
+        let make = || Ok(Arc::new(Description::new(name, help, unit)));
         // Where the table is full, the metric has no HELP; its series are bounded by the same number.
         let _ = self
             .descriptions
@@ -119,7 +107,7 @@ impl Registry {
     /// A name or label outside the data model, a name that belongs to another kind, or the bound on series. Each is
     /// counted in `janus_metrics_rejected_total`; so for the other kinds.
     pub fn counter(&self, name: &str, labels: &[(&str, &str)]) -> Result<Counter, RegisterError> {
-        let series = self.register(Kind::Counter, name, labels, None)?;
+        let series = self.register(Kind::Counter, name, labels)?;
         Ok(counter_of(&self.catalogue, series))
     }
 
@@ -128,7 +116,7 @@ impl Registry {
     /// # Errors
     /// As [`Registry::counter`].
     pub fn duration_counter(&self, name: &str, labels: &[(&str, &str)]) -> Result<Counter, RegisterError> {
-        let series = self.register(Kind::DurationCounter, name, labels, None)?;
+        let series = self.register(Kind::DurationCounter, name, labels)?;
         Ok(counter_of(&self.catalogue, series))
     }
 
@@ -137,26 +125,52 @@ impl Registry {
     /// # Errors
     /// As [`Registry::counter`].
     pub fn gauge(&self, name: &str, labels: &[(&str, &str)]) -> Result<Gauge, RegisterError> {
-        let series = self.register(Kind::Gauge, name, labels, None)?;
+        let series = self.register(Kind::Gauge, name, labels)?;
         Ok(Gauge::new(series).expect("it was registered as a gauge"))
     }
 
-    /// The histogram of this name and these labels. All histograms have the same buckets.
+    /// The histogram of this name and these labels, with the bounds of [`Buckets::REQUESTS`].
     ///
     /// # Errors
     /// As [`Registry::counter`]; the label `le` is reserved.
     pub fn histogram(&self, name: &str, labels: &[(&str, &str)]) -> Result<Histogram, RegisterError> {
-        let series = self.register(Kind::Histogram, name, labels, None)?;
+        self.histogram_of(Buckets::REQUESTS, name, labels)
+    }
+
+    /// The histogram of this name and these labels, with these bounds. All series of a name have the same.
+    ///
+    /// # Errors
+    /// As [`Registry::histogram`]; and if the name has other bounds.
+    pub fn histogram_of(
+        &self,
+        buckets: Buckets,
+        name: &str,
+        labels: &[(&str, &str)],
+    ) -> Result<Histogram, RegisterError> {
+        let series = self.register(Kind::Histogram(buckets), name, labels)?;
         Ok(Histogram::new(&self.catalogue.cells, series).expect("it was registered as a histogram"))
     }
 
-    /// The info series of this name and these labels; [`Info::set`] gives the value of one more label, `varying`.
+    /// Has every scrape collect series of these families: all that `collect` puts in are there, and no others.
+    ///
+    /// It is called as the hooks of [`Registry::on_scrape`] are, and after them.
     ///
     /// # Errors
-    /// As [`Registry::counter`].
-    pub fn info(&self, name: &str, labels: &[(&str, &str)], varying: &str) -> Result<Info, RegisterError> {
-        let series = self.register(Kind::Info, name, labels, Some(varying))?;
-        Ok(Info::new(series).expect("it was registered as an info"))
+    /// A name outside the data model, or one that belongs to another kind.
+    pub fn collect(
+        &self,
+        families: &[collected::Family],
+        collect: impl Fn(&mut Samples) + Send + 'static,
+    ) -> Result<(), RegisterError> {
+        for family in families {
+            let kind = Kind::of(family.kind);
+            let claimed =
+                Identity::new(kind, family.name, &[]).and_then(|_| self.catalogue.claim_family(kind, family.name));
+            claimed.inspect_err(|error| self.count_rejected(error))?;
+            self.describe(family.name, family.help, family.unit);
+        }
+        self.scrape.lock().collectors.push(Box::new(collect));
+        Ok(())
     }
 
     /// Calls `hook` at the start of every scrape, to set metrics whose value is read rather than recorded.
@@ -175,6 +189,7 @@ impl Registry {
         let mut scrape = self.scrape.lock();
         let scrape = &mut *scrape;
         scrape.hooks.iter().for_each(|hook| hook());
+        let collected = self.collected(&scrape.collectors);
         let seen = (self.catalogue.series.len(), self.descriptions.len());
         if seen != scrape.seen {
             scrape.families = self.families();
@@ -184,6 +199,7 @@ impl Registry {
         self.catalogue.cells.sum_into(&mut scrape.totals);
         let reading = Reading {
             families: &scrape.families,
+            collected: &collected,
             cells: &self.catalogue.cells,
             totals: &scrape.totals,
         };
@@ -197,6 +213,43 @@ impl Registry {
 
     fn families(&self) -> Vec<Family> {
         let mut series: Vec<Arc<Series>> = self.catalogue.series.iter().cloned().collect();
+        self.by_name(&mut series)
+    }
+
+    /// What the collectors have now. A series that is refused is left out and counted, as any other.
+    fn collected(&self, collectors: &[Collector]) -> Vec<Family> {
+        let mut samples = Samples::new();
+        collectors.iter().for_each(|collect| collect(&mut samples));
+        let left = self.max_series().saturating_sub(self.catalogue.series.len());
+        let mut all = Vec::with_capacity(samples.len());
+        for (id, value) in samples {
+            let labels: Vec<_> = id
+                .labels
+                .iter()
+                .map(|(label, value)| (*label, value.as_str()))
+                .collect();
+            let kind = Kind::of(value.kind());
+            let identity = if all.len() < left {
+                Identity::new(kind, id.name, &labels)
+            } else {
+                let (name, limit) = (id.name.to_owned(), self.max_series());
+                Err(RegisterError::Full { name, limit })
+            };
+            match identity {
+                Ok(identity) => all.push(Arc::new(Series {
+                    value: Value::Collected(value),
+                    kind,
+                    lines: Lines::new(kind, &identity),
+                    identity,
+                })),
+                Err(error) => self.count_rejected(&error),
+            }
+        }
+        self.by_name(&mut all)
+    }
+
+    /// Families of these series, sorted by name.
+    fn by_name(&self, series: &mut [Arc<Series>]) -> Vec<Family> {
         series.sort_unstable_by(|a, b| a.identity.cmp(&b.identity));
         let same_name = |a: &Arc<Series>, b: &Arc<Series>| a.identity.name == b.identity.name;
         let family = |series: &[Arc<Series>]| {
@@ -210,15 +263,9 @@ impl Registry {
         series.chunk_by(same_name).map(family).collect()
     }
 
-    fn register(
-        &self,
-        kind: Kind,
-        name: &str,
-        labels: &[(&str, &str)],
-        varying: Option<&str>,
-    ) -> Result<&Arc<Series>, RegisterError> {
+    fn register(&self, kind: Kind, name: &str, labels: &[(&str, &str)]) -> Result<&Arc<Series>, RegisterError> {
         self.catalogue
-            .register(kind, name, labels, varying)
+            .register(kind, name, labels)
             .inspect_err(|error| self.count_rejected(error))
     }
 

@@ -4,33 +4,41 @@
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::OnceLock;
 
-use arc_swap::ArcSwapOption;
-
-use super::RegisterError;
 use super::cell::{BLOCK, CellRef};
-use super::histogram::CLASSIC_LE;
+use super::collected;
+use super::error::RegisterError;
+use super::exemplar::Slot;
+use super::histogram::Buckets;
 use super::sync::{AtomicU64, Ordering};
 
-/// What a family of series is. Two of them are exposed as counters and two as gauges.
+/// What a family of series is. Two of them are exposed as counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Counter,
     /// A counter of nanoseconds, exposed in seconds.
     DurationCounter,
     Gauge,
-    /// A gauge of 1 with one label whose value is replaced.
-    Info,
-    Histogram,
+    /// With the classic bounds that it shows.
+    Histogram(Buckets),
 }
 
 impl Kind {
+    /// Of what is collected.
+    pub(super) fn of(kind: collected::Kind) -> Self {
+        match kind {
+            collected::Kind::Gauge => Self::Gauge,
+            collected::Kind::Counter => Self::Counter,
+        }
+    }
+
     /// The word of the TYPE line.
     pub(super) fn exposed(self) -> &'static str {
         match self {
             Kind::Counter | Kind::DurationCounter => "counter",
-            Kind::Gauge | Kind::Info => "gauge",
-            Kind::Histogram => "histogram",
+            Kind::Gauge => "gauge",
+            Kind::Histogram(_) => "histogram",
         }
     }
 
@@ -50,9 +58,9 @@ impl Kind {
     /// Every name that a family uses in some format: nobody else may.
     pub(super) fn names(self, name: &str) -> Vec<String> {
         let suffixes: &[&str] = match self {
-            Kind::Counter | Kind::DurationCounter => &["", "_total", "_created"],
-            Kind::Gauge | Kind::Info => &[""],
-            Kind::Histogram => &["", "_bucket", "_count", "_sum", "_created"],
+            Kind::Counter | Kind::DurationCounter => &["", "_total"],
+            Kind::Gauge => &[""],
+            Kind::Histogram(_) => &["", "_bucket", "_count", "_sum"],
         };
         suffixes
             .iter()
@@ -65,7 +73,6 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Kind::DurationCounter => "duration counter",
-            Kind::Info => "info",
             other => other.exposed(),
         })
     }
@@ -94,7 +101,7 @@ impl Identity {
             .windows(2)
             .find(|pair| pair[0].0 == pair[1].0)
             .map(|pair| &pair[0].0);
-        let reserved = |label: &str| kind == Kind::Histogram && label == "le";
+        let reserved = |label: &str| matches!(kind, Kind::Histogram(_)) && label == "le";
         let invalid = labels
             .iter()
             .map(|(label, _)| label)
@@ -147,34 +154,39 @@ pub(super) enum Value {
         at: CellRef<1>,
         /// Added to the sum of the cells; raised by `absolute`, never lowered.
         base: AtomicU64,
-        /// The total at which the series was cleared, or [`SHOWN`].
-        hidden_at: AtomicU64,
     },
     /// Bits of an `f64`, or [`ABSENT`].
     Gauge(AtomicU64),
-    Info {
-        label: Box<str>,
-        /// The label's value, escaped and as it is, or nothing.
-        value: ArcSwapOption<(String, String)>,
+    Histogram {
+        at: CellRef<BLOCK>,
+        buckets: Buckets,
+        /// One for each line of a bucket, from the first exemplar on.
+        exemplars: OnceLock<Box<[Slot]>>,
     },
-    Histogram(CellRef<BLOCK>),
+    /// Read at this scrape.
+    Collected(collected::Value),
 }
-
-/// A counter that is not cleared. No total reaches it.
-pub(super) const SHOWN: u64 = u64::MAX;
 
 /// A gauge that has no value. It is one of the many NaNs, and not the one that is stored for a NaN that was set.
 pub(super) const ABSENT: u64 = 0x7ff8_0000_6e6f_6e65;
 
 impl Value {
-    /// The value of a counter given the sum of its cells, or `None` where it is cleared.
-    pub(super) fn counter(&self, sum: u64) -> Option<u64> {
-        let Value::Counter { base, hidden_at, .. } = self else {
+    /// The value of a counter given the sum of its cells.
+    pub(super) fn counter(&self, sum: u64) -> u64 {
+        match self {
+            // Relaxed: one word that stands for itself; scrapes are ordered by their lock.
+            Value::Counter { base, .. } => base.load(Ordering::Relaxed).wrapping_add(sum),
+            _ => sum,
+        }
+    }
+
+    /// Where the exemplars of a histogram are kept; they are made if they are not there.
+    pub(super) fn exemplars(&self) -> Option<&[Slot]> {
+        let Value::Histogram { buckets, exemplars, .. } = self else {
             return None;
         };
-        // Relaxed: each is one word that stands for itself; scrapes are ordered by their lock.
-        let total = base.load(Ordering::Relaxed).wrapping_add(sum);
-        (hidden_at.load(Ordering::Relaxed) != total).then_some(total)
+        let make = || (0..=buckets.le().len()).map(|_| Slot::new()).collect();
+        Some(exemplars.get_or_init(make))
     }
 
     /// The value of a gauge, or `None` where it has none.
@@ -194,18 +206,19 @@ pub(super) struct Lines {
 impl Lines {
     /// Line of a counter in OpenMetrics, where the sample's name must end in `_total`.
     pub(super) const OPENMETRICS: usize = 1;
-    /// Lines of a histogram: its classic buckets in order, `+Inf`, then these two.
-    pub(super) const SUM: usize = CLASSIC_LE.len() + 1;
-    pub(super) const COUNT: usize = Self::SUM + 1;
+
+    /// The line of a histogram's sum, which comes after those of its classic buckets and `+Inf`; then comes its count.
+    pub(super) fn sum_of(buckets: Buckets) -> usize {
+        buckets.le().len() + 1
+    }
 
     pub(super) fn get(&self, line: usize) -> &[u8] {
         let start = if line == 0 { 0 } else { self.ends[line - 1] as usize };
         &self.bytes[start..self.ends[line] as usize]
     }
 
-    /// Every line's beginning up to and with the space before the value. An info series has two pieces instead: what
-    /// comes before the value of `varying`, and what comes after it.
-    pub(super) fn new(kind: Kind, identity: &Identity, varying: Option<&str>) -> Self {
+    /// Every line's beginning up to and with the space before the value.
+    pub(super) fn new(kind: Kind, identity: &Identity) -> Self {
         let name = &identity.name;
         let line = |suffix: &str, label: Option<(&str, &str)>| line_start(name, suffix, &identity.labels, label);
         let lines = match kind {
@@ -214,12 +227,8 @@ impl Lines {
                 vec![line("", None), line_start(&openmetrics, "", &identity.labels, None)]
             }
             Kind::Gauge => vec![line("", None)],
-            Kind::Info => {
-                let whole = line("", Some((varying.unwrap_or_default(), "")));
-                let (before, after) = whole.split_at(whole.len() - 3);
-                vec![before.to_owned(), after.to_owned()]
-            }
-            Kind::Histogram => CLASSIC_LE
+            Kind::Histogram(buckets) => buckets
+                .le()
                 .iter()
                 .chain([&"+Inf"])
                 .map(|le| line("_bucket", Some(("le", le))))

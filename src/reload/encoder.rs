@@ -7,7 +7,6 @@ use std::thread;
 use std::time::Instant;
 
 use super::log::{milliseconds, panic_message};
-use super::metrics::ReloadMetrics;
 use super::room::Alone;
 use crate::allocator;
 use crate::budget::Budget;
@@ -17,7 +16,6 @@ use crate::snapshot::{Publisher, Settings, Snapshot};
 pub(super) fn spawn_encoder(
     settings: Settings,
     publisher: Publisher,
-    metrics: Arc<ReloadMetrics>,
     budget: Budget,
     alone: Alone,
 ) -> Sender<Arc<Snapshot>> {
@@ -48,7 +46,6 @@ pub(super) fn spawn_encoder(
             let is_current = publisher.replace(&snapshot, encoded);
             allocator::give_back();
             if is_current {
-                metrics.encoded(&publisher.current());
                 tracing::info!(
                     snapshot = snapshot.id(),
                     milliseconds = milliseconds(started),

@@ -9,16 +9,54 @@ use super::loss::{Loss, Reason};
 use super::observe::since_epoch;
 use super::report::Outcome;
 use crate::ledger::{Account, Ledger};
-use crate::metrics::{Counter, Gauge, Histogram, Info, Registry};
-use crate::snapshot::{Coding, Snapshot};
+use crate::metrics::collected::{Family, Samples, Value};
+use crate::metrics::{Buckets, Counter, Gauge, Histogram, Registry};
+use crate::snapshot::{Publisher, Snapshot};
 
-/// The snapshot and reload series.
+const SNAPSHOT_INFO: Family = Family::gauge(
+    "janus_snapshot_info",
+    None,
+    "The snapshot that is served; the same data has the same id on every replica.",
+);
+const SNAPSHOT_ITEMS: Family = Family::gauge("janus_snapshot_items", None, "Items of the snapshot that is served.");
+const SNAPSHOT_BYTES: Family = Family::gauge(
+    "janus_snapshot_bytes",
+    Some("bytes"),
+    "Length of the collection's body, by content coding.",
+);
+const SNAPSHOT_LOADED: Family = Family::gauge(
+    "janus_snapshot_loaded_timestamp_seconds",
+    Some("seconds"),
+    "When the snapshot that is served was loaded.",
+);
+const IN_PROGRESS: Family = Family::gauge(
+    "janus_reload_in_progress_seconds",
+    Some("seconds"),
+    "For how long the load that is under way has been going on; 0 if there is none.",
+);
+
+/// What a scrape collects of the snapshot that is served. All of it is of one snapshot, whatever is published meanwhile.
+fn collect_snapshot(snapshot: &Snapshot, samples: &mut Samples) {
+    let Some(collection) = snapshot.collection() else {
+        return;
+    };
+    let mut gauge = |family: Family, labels: Vec<(&'static str, String)>, value: f64| {
+        samples.insert(family.series(labels), Value::Gauge(value));
+    };
+    gauge(SNAPSHOT_INFO, vec![("id", snapshot.id().to_owned())], 1.0);
+    gauge(SNAPSHOT_ITEMS, Vec::new(), snapshot.items_count() as f64);
+    if let Some(loaded) = snapshot.loaded_at() {
+        gauge(SNAPSHOT_LOADED, Vec::new(), since_epoch(loaded));
+    }
+    for made in collection.representations() {
+        let labels = vec![("encoding", made.coding().token().to_owned())];
+        gauge(SNAPSHOT_BYTES, labels, made.body().len() as f64);
+    }
+}
+
+/// The reload series.
 #[derive(Debug)]
 pub(super) struct ReloadMetrics {
-    info: Info,
-    items: Gauge,
-    bytes: [Gauge; Coding::ALL.len()],
-    loaded_timestamp: Gauge,
     reloads: [Counter; Outcome::ALL.len()],
     last_successful: Gauge,
     duration: Histogram,
@@ -41,28 +79,12 @@ impl Drop for InProgress {
 }
 
 impl ReloadMetrics {
-    /// Of a source of this kind.
-    pub(super) fn new(registry: &Registry, kind: &'static str) -> Self {
+    /// Of a source of this kind, and of what `publisher` serves.
+    pub(super) fn new(registry: &Registry, kind: &'static str, publisher: &Publisher) -> Self {
         registry.describe(
             "janus_source_info",
             "1; what kind of source is served: file, stdin, or the built-in sample, which stands in for no data.",
             None,
-        );
-        registry.describe(
-            "janus_snapshot_info",
-            "The snapshot that is served; the same data has the same id on every replica.",
-            None,
-        );
-        registry.describe("janus_snapshot_items", "Items of the snapshot that is served.", None);
-        registry.describe(
-            "janus_snapshot_bytes",
-            "Length of the collection's body, by content coding.",
-            Some("bytes"),
-        );
-        registry.describe(
-            "janus_snapshot_loaded_timestamp_seconds",
-            "When the snapshot that is served was loaded.",
-            Some("seconds"),
         );
         registry.describe(
             "janus_reloads_total",
@@ -90,11 +112,6 @@ impl ReloadMetrics {
             Some("seconds"),
         );
         registry.describe(
-            "janus_reload_in_progress_seconds",
-            "For how long the load that is under way has been going on; 0 if there is none.",
-            Some("seconds"),
-        );
-        registry.describe(
             "janus_reloads_refused_total",
             "Reloads that failed because they would have lost data, by what they would have lost.",
             None,
@@ -118,34 +135,35 @@ impl ReloadMetrics {
                 .expect(VALID)
         });
         let began = Arc::<Mutex<Option<Instant>>>::default();
-        let in_progress = gauge("janus_reload_in_progress_seconds", &[]);
-        registry.on_scrape({
-            let began = Arc::clone(&began);
-            move || {
+        let families = [
+            SNAPSHOT_INFO,
+            SNAPSHOT_ITEMS,
+            SNAPSHOT_BYTES,
+            SNAPSHOT_LOADED,
+            IN_PROGRESS,
+        ];
+        let collect = {
+            let (publisher, began) = (publisher.clone(), Arc::clone(&began));
+            move |samples: &mut Samples| {
+                collect_snapshot(&publisher.current(), samples);
                 let took = began.lock().map_or(Duration::ZERO, |began| began.elapsed());
-                in_progress.set(took.as_secs_f64());
+                samples.insert(IN_PROGRESS.series(Vec::new()), Value::Gauge(took.as_secs_f64()));
             }
-        });
+        };
+        registry.collect(&families, collect).expect(VALID);
         // A counter is there from the start, at 0, so that its first increment can be seen.
         let refused_for_memory = registry
             .counter("janus_loads_refused_for_memory_total", &[])
             .expect(VALID);
-        reloads
-            .iter()
-            .chain(&refused)
-            .chain([&refused_for_memory])
-            .for_each(|counter| counter.increment(0));
         // Nothing has been refused, which is a value.
         let refused_items = gauge("janus_last_reload_refused_items", &[]);
         refused_items.set(0.0);
         Self {
-            info: registry.info("janus_snapshot_info", &[], "id").expect(VALID),
-            items: gauge("janus_snapshot_items", &[]),
-            bytes: Coding::ALL.map(|coding| gauge("janus_snapshot_bytes", &[("encoding", coding.token())])),
-            loaded_timestamp: gauge("janus_snapshot_loaded_timestamp_seconds", &[]),
             reloads,
             last_successful: gauge("janus_last_reload_successful", &[]),
-            duration: registry.histogram("janus_reload_duration_seconds", &[]).expect(VALID),
+            duration: registry
+                .histogram_of(Buckets::LOADS, "janus_reload_duration_seconds", &[])
+                .expect(VALID),
             last_attempt: gauge("janus_last_reload_attempt_timestamp_seconds", &[]),
             refused,
             refused_items,
@@ -155,28 +173,8 @@ impl ReloadMetrics {
     }
 
     /// New data is served.
-    pub(super) fn published(&self, snapshot: &Snapshot) {
-        self.info.set(snapshot.id());
-        self.items.set(snapshot.items_count() as f64);
-        if let Some(loaded) = snapshot.loaded_at() {
-            self.loaded_timestamp.set(since_epoch(loaded));
-        }
+    pub(super) fn published(&self) {
         self.last_successful.set(1.0);
-        self.encoded(snapshot);
-    }
-
-    /// The bodies that are served.
-    pub(super) fn encoded(&self, snapshot: &Snapshot) {
-        let Some(collection) = snapshot.collection() else {
-            return;
-        };
-        for (coding, gauge) in Coding::ALL.into_iter().zip(&self.bytes) {
-            // A coding that was not made has no series.
-            match collection.representations().iter().find(|made| made.coding() == coding) {
-                Some(made) => gauge.set(made.body().len() as f64),
-                None => gauge.clear(),
-            }
-        }
     }
 
     /// A load begins.
@@ -206,22 +204,21 @@ impl ReloadMetrics {
 
 /// Shows the ledger's accounts to every scrape.
 pub(super) fn register_ledger(registry: &Registry, ledger: &Ledger) {
-    registry.describe(
+    const BYTES: Family = Family::gauge(
         "janus_data_bytes",
-        "Memory of data, by what it is held for; each byte counts once.",
         Some("bytes"),
+        "Memory of data, by what it is held for; each byte counts once.",
     );
-    let gauges = Account::ALL.map(|account| {
-        registry
-            .gauge("janus_data_bytes", &[("account", account.label())])
-            .expect("the name is valid and no other kind has it")
-    });
     let ledger = ledger.clone();
-    registry.on_scrape(move || {
-        for (account, gauge) in Account::ALL.into_iter().zip(&gauges) {
-            gauge.set(ledger.bytes(account) as f64);
+    let collect = move |samples: &mut Samples| {
+        for account in Account::ALL {
+            let id = BYTES.series(vec![("account", account.label().to_owned())]);
+            samples.insert(id, Value::Gauge(ledger.bytes(account) as f64));
         }
-    });
+    };
+    registry
+        .collect(&[BYTES], collect)
+        .expect("the name is valid and no other kind has it");
 }
 
 /// Describes the build.

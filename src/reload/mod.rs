@@ -97,13 +97,12 @@ impl fmt::Debug for Reloader {
 impl Reloader {
     /// Prepares to load `source`; starts the thread that makes codings.
     pub fn new(source: Source, loading: Loading, guards: Guards, publisher: Publisher, registry: &Registry) -> Self {
-        let metrics = Arc::new(ReloadMetrics::new(registry, source.kind()));
+        let metrics = Arc::new(ReloadMetrics::new(registry, source.kind(), &publisher));
         metrics::register_ledger(registry, publisher.ledger());
         let rooms = Rooms::new(publisher.clone(), loading.compile.clone());
         let encoder = spawn_encoder(
             loading.compile.clone(),
             publisher.clone(),
-            Arc::clone(&metrics),
             rooms.budget().clone(),
             rooms.alone(),
         );
@@ -434,8 +433,8 @@ impl Reloader {
         if let Some(length) = self.source.length() {
             self.rooms.learn(&loaded.snapshot, length);
         }
-        self.metrics.published(&loaded.snapshot);
         self.publisher.publish(loaded.snapshot);
+        self.metrics.published();
         let served = self.publisher.current();
         if !served.is_encoded() {
             // The encoder ends only with the process.

@@ -24,7 +24,14 @@ fn discover_and_read(tree: &dyn Tree) {
 
 #[test]
 fn of_other_chips_only_the_name_is_opened_on_any_machine() {
-    const MEASURES_A_PROCESSOR: [&str; 4] = ["coretemp", "k10temp", "zenpower", "cpu_thermal"];
+    const MEASURES_A_PROCESSOR: [&str; 6] = [
+        "coretemp",
+        "k10temp",
+        "zenpower",
+        "cpu_thermal",
+        "smpro_hwmon",
+        "apm_xgene",
+    ];
     for fixture in fixture_names() {
         let chips = manifest(&fixture);
         let (tree, opened) = Recording::new(Faulty(manifest(&fixture)));

@@ -2,7 +2,8 @@
 
 use janus::hardware::{
     disk_errors::{Device, ErrorCounter},
-    sensors::{Readings, Sensors, Source},
+    reading::Source,
+    sensors::{Readings, Sensors},
     tree::Tree,
 };
 
@@ -23,6 +24,7 @@ fn render(readings: &Readings) -> Vec<String> {
         .map(|it| format!("package {} {}", it.package, it.celsius));
     let errors = readings.errors.iter().map(|it| match &it.counter {
         ErrorCounter::Disk { device } => format!("disk {} {}", name(device), it.count),
+        ErrorCounter::DiskTimeouts { device } => format!("timeouts {} {}", name(device), it.count),
         ErrorCounter::Filesystem { device, fstype } => format!("{fstype} {} {}", name(device), it.count),
         ErrorCounter::MdComponent { array, device } => format!("md {} {} {}", name(array), name(device), it.count),
     });
@@ -72,6 +74,29 @@ fn intel_packages_are_told_by_their_label_and_cores_are_not_packages() {
 }
 
 #[test]
+fn boards_are_known_by_the_names_of_their_chips_and_zones() {
+    check("rk3588", &["package 0 47.153", "up cpu_temperature"]);
+    // The hottest of the cores, whatever is hotter beside them.
+    check("qualcomm", &["package 0 44.5", "up cpu_temperature"]);
+    check("ampere_altra", &["package 0 52", "package 1 57", "up cpu_temperature"]);
+}
+
+#[test]
+fn time_outs_of_disks_are_read_where_the_kernel_counts_them() {
+    check(
+        "ampere_acpi",
+        &[
+            "package 0 48",
+            "disk sda 5",
+            "timeouts sda 2",
+            "disk sdb 1",
+            "up cpu_temperature",
+            "up disk_errors",
+        ],
+    );
+}
+
+#[test]
 fn amd_packages_are_ranked_by_bus_address() {
     check(
         "two_socket_epyc",
@@ -113,9 +138,13 @@ fn disks_arrays_and_file_systems_are_counted() {
         &[
             "package 0 41",
             "disk sda 2",
+            "timeouts sda 0",
             "disk sdb 31",
+            "timeouts sdb 0",
             "disk sdc 2147483649",
+            "timeouts sdc 0",
             "disk sdd 0",
+            "timeouts sdd 0",
             "md md127 sda1 3",
             "md md127 sdb1 0",
             "ext4 dm-0 12",
@@ -136,7 +165,14 @@ fn a_sensor_that_fails_is_left_out_and_the_others_stay() {
     check("eagain", &["package 1 47", "up cpu_temperature"]);
     check(
         "eio",
-        &["package 1 47", "disk sdb 1", "up cpu_temperature", "up disk_errors"],
+        &[
+            "package 1 47",
+            "timeouts sda 0",
+            "disk sdb 1",
+            "timeouts sdb 0",
+            "up cpu_temperature",
+            "up disk_errors",
+        ],
     );
 }
 

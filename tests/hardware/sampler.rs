@@ -85,6 +85,8 @@ fn what_is_plugged_in_is_found_at_the_next_discovery() {
         &[
             "hd_errors_total{device=\"/dev/sda\"} 2",
             "hd_errors_total{device=\"/dev/sdb\"} 5",
+            "hd_timeouts_total{device=\"/dev/sda\"} 0",
+            "hd_timeouts_total{device=\"/dev/sdb\"} 0",
         ],
     );
     rig.sample(60);
@@ -108,6 +110,7 @@ fn what_is_unplugged_has_no_series_and_is_cause_to_look_around() {
         &[
             "hd_errors_total{device=\"/dev/sda\"} 2",
             "hd_errors_total{device=\"/dev/sdc\"} 7",
+            "hd_timeouts_total{device=\"/dev/sda\"} 0",
         ],
     );
     rig.check(

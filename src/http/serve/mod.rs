@@ -22,6 +22,7 @@ pub mod send_rate;
 pub mod slice;
 pub mod socket;
 mod timer;
+pub mod usual;
 pub mod worker;
 
 pub use event_loop::{EventLoop, Ready};

@@ -3,8 +3,12 @@
 //! Field numbers and types are those of `metrics.proto` of prometheus/client_model. The writer is by hand since a
 //! dozen fields do not need a code generator, and since a message is written straight into the scrape's buffer.
 
+use std::time::UNIX_EPOCH;
+
 use super::Reading;
-use crate::metrics::histogram::{BUCKETS, CLASSIC, CLASSIC_CELL, KEY, SCHEMA, SUM, ZERO_THRESHOLD};
+use crate::metrics::collected;
+use crate::metrics::exemplar::{Exemplar, Slot};
+use crate::metrics::histogram::{BUCKETS, Buckets, KEY, SCHEMA, SUM, ZERO_THRESHOLD};
 use crate::metrics::series::{Kind, Series, Value};
 
 /// Values of `MetricType`.
@@ -13,7 +17,7 @@ const GAUGE: u64 = 1;
 const HISTOGRAM: u64 = 4;
 
 pub(super) fn write(reading: &Reading<'_>, out: &mut Vec<u8>) {
-    for family in reading.families {
+    for family in reading.all() {
         let start = out.len();
         let Series { identity, kind, .. } = &*family.series[0];
         let mut metrics = 0;
@@ -24,8 +28,8 @@ pub(super) fn write(reading: &Reading<'_>, out: &mut Vec<u8>) {
             }
             let metric_type = match kind {
                 Kind::Counter | Kind::DurationCounter => COUNTER,
-                Kind::Gauge | Kind::Info => GAUGE,
-                Kind::Histogram => HISTOGRAM,
+                Kind::Gauge => GAUGE,
+                Kind::Histogram(_) => HISTOGRAM,
             };
             varint(out, 3, metric_type);
             for series in &family.series {
@@ -45,64 +49,87 @@ pub(super) fn write(reading: &Reading<'_>, out: &mut Vec<u8>) {
 fn write_series(reading: &Reading<'_>, series: &Series, out: &mut Vec<u8>) -> bool {
     match &series.value {
         Value::Counter { at, .. } => {
-            let Some(total) = series.value.counter(reading.totals[at.number()]) else {
-                return false;
-            };
+            let total = series.value.counter(reading.totals[at.number()]);
             let value = if series.kind == Kind::DurationCounter {
                 seconds(total.into())
             } else {
                 total as f64
             };
-            metric(out, series, None, |out| message(out, 3, |out| double(out, 1, value)));
+            metric(out, series, |out| message(out, 3, |out| double(out, 1, value)));
         }
         Value::Gauge(_) => {
             let Some(value) = series.value.gauge() else {
                 return false;
             };
-            metric(out, series, None, |out| message(out, 2, |out| double(out, 1, value)));
+            metric(out, series, |out| message(out, 2, |out| double(out, 1, value)));
         }
-        Value::Info { label, value } => {
-            let Some(value) = &*value.load() else { return false };
-            metric(out, series, Some((label, &value.1)), |out| {
-                message(out, 2, |out| double(out, 1, 1.0))
-            });
-        }
-        Value::Histogram(at) => {
-            let buckets = &reading.totals[at.number()..at.number() + BUCKETS];
+        Value::Histogram { at, buckets, exemplars } => {
+            let cells = &reading.totals[at.number()..at.number() + BUCKETS];
             let sum = seconds(reading.cells.sum_wide(*at, SUM));
-            metric(out, series, None, |out| {
-                message(out, 7, |out| write_histogram(buckets, sum, out))
+            let exemplars: Vec<_> = exemplars.get().into_iter().flatten().map(Slot::scrape).collect();
+            metric(out, series, |out| {
+                message(out, 7, |out| write_histogram(cells, *buckets, sum, &exemplars, out))
             });
+        }
+        Value::Collected(value) => {
+            let (field, value) = match *value {
+                collected::Value::Gauge(value) => (2, value),
+                collected::Value::Counter(total) => (3, total as f64),
+                collected::Value::Nanoseconds(total) => (3, seconds(total.into())),
+            };
+            metric(out, series, |out| message(out, field, |out| double(out, 1, value)));
         }
     }
     true
 }
 
 /// `MetricFamily.metric` with its labels and what `value` writes.
-fn metric(out: &mut Vec<u8>, series: &Series, varying: Option<(&str, &str)>, value: impl FnOnce(&mut Vec<u8>)) {
+fn metric(out: &mut Vec<u8>, series: &Series, value: impl FnOnce(&mut Vec<u8>)) {
     message(out, 4, |out| {
-        let labels = series.identity.labels.iter().map(|(label, value)| (&**label, &**value));
-        for (label, value) in labels.chain(varying) {
-            message(out, 1, |out| {
-                text(out, 1, label);
-                text(out, 2, value);
-            });
+        for (label, value) in &series.identity.labels {
+            pair(out, label, value);
         }
         value(out);
     });
 }
 
-/// `Histogram`: the classic buckets, then the native ones.
-fn write_histogram(buckets: &[u64], sum: f64, out: &mut Vec<u8>) {
+/// A `LabelPair`, field 1 of what has labels.
+fn pair(out: &mut Vec<u8>, label: &str, value: &str) {
+    message(out, 1, |out| {
+        text(out, 1, label);
+        text(out, 2, value);
+    });
+}
+
+/// An `Exemplar`.
+fn write_exemplar(out: &mut Vec<u8>, field: u64, Exemplar { trace, ns, at }: &Exemplar) {
+    message(out, field, |out| {
+        pair(out, "trace_id", trace.trace_id());
+        pair(out, "span_id", trace.span_id());
+        double(out, 2, seconds((*ns).into()));
+        // A clock before 1970 has no better name than the epoch.
+        let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        message(out, 3, |out| {
+            varint(out, 1, since.as_secs());
+            varint(out, 2, since.subsec_nanos().into());
+        });
+    });
+}
+
+/// `Histogram`: the classic buckets, then the native ones, then the exemplars of those.
+fn write_histogram(buckets: &[u64], classic: Buckets, sum: f64, exemplars: &[Option<Exemplar>], out: &mut Vec<u8>) {
     varint(out, 1, buckets.iter().sum());
     double(out, 2, sum);
     let (mut cumulative, mut from) = (0, 0);
-    for (to, bound) in CLASSIC_CELL.into_iter().zip(CLASSIC) {
+    for (place, (&to, &bound)) in classic.cells().iter().zip(classic.seconds()).enumerate() {
         cumulative += buckets[from..=to].iter().sum::<u64>();
         from = to + 1;
         message(out, 3, |out| {
             varint(out, 1, cumulative);
             double(out, 2, bound);
+            if let Some(Some(exemplar)) = exemplars.get(place) {
+                write_exemplar(out, 3, exemplar);
+            }
         });
     }
     signed(out, 5, SCHEMA.into());
@@ -110,6 +137,9 @@ fn write_histogram(buckets: &[u64], sum: f64, out: &mut Vec<u8>) {
     varint(out, 7, buckets[0]);
     write_spans(buckets, out);
     write_deltas(buckets, out);
+    for exemplar in exemplars.iter().flatten() {
+        write_exemplar(out, 16, exemplar);
+    }
 }
 
 /// `Histogram.positive_span`: runs of buckets that are not empty, each with its distance from the one before. With no
