@@ -87,6 +87,15 @@ fn without_a_token_file_they_are_not_there() {
     assert!(!scrape.text().contains("/-/"), "{}", scrape.text());
 }
 
+//= rfc9110#section-11.6.1
+//= type=test
+//# A server generating a 401 (Unauthorized) response MUST send a WWW-Authenticate header field containing at least one challenge.
+//= rfc9110#section-15.5.2
+//= type=test
+//# The server generating a 401 response MUST send a WWW-Authenticate header field containing at least one challenge applicable to the target resource.
+//= rfc9110#section-11.5
+//= type=test
+//# For historical reasons, a sender MUST only generate the quoted-string syntax.
 #[test]
 fn only_the_token_opens_them() {
     let files = Files::new();

@@ -147,6 +147,15 @@ fn before_the_first_snapshot_it_is_alive_and_not_ready() {
     assert_eq!(server.get("/items").text(), r#"[{"id":1}]"#);
 }
 
+//= rfc9110#section-9.3.2
+//= type=test
+//# The HEAD method is identical to GET except that the server MUST NOT send content in the response.
+//= rfc9110#section-8.6
+//= type=test
+//# A server MAY send a Content-Length header field in a response to a HEAD request; a server MUST NOT send Content-Length in such a response unless its field value
+//= rfc9110#section-9.1
+//= type=test
+//# All general-purpose servers MUST support the methods GET and HEAD.
 #[test]
 fn head_is_get_without_the_body() {
     let (server, _directory) = serve("items.json", many_items().as_bytes(), &[]);
@@ -177,6 +186,12 @@ fn head_is_get_without_the_body() {
     }
 }
 
+//= rfc9110#section-10.2.1
+//= type=test
+//# An origin server MUST generate an Allow header field in a 405 (Method Not Allowed) response and MAY do so in any other response.
+//= rfc9110#section-15.5.6
+//= type=test
+//# The origin server MUST generate an Allow header field in a 405 response containing a list of the target resource's currently supported methods.
 #[test]
 fn options_and_other_methods() {
     let server = Server::start(&[]);
@@ -196,6 +211,9 @@ fn options_and_other_methods() {
     }
 }
 
+//= rfc9112#section-9.3
+//= type=test
+//# A server MUST read the entire request message body or close the connection after sending its response; otherwise, the remaining data on a persistent
 #[test]
 fn a_body_ends_the_connection_and_is_no_request() {
     let server = Server::start(&[]);
@@ -239,6 +257,9 @@ fn other_paths_are_not_found() {
     assert_eq!((response.status, response.field("location")), (308, Some("/items")));
 }
 
+//= rfc9110#section-8.4
+//= type=test
+//# the sender that applied the encodings MUST generate a Content-Encoding header field that lists the content codings in the order in which they were
 #[test]
 fn codings_are_chosen_by_weight_and_size() {
     let body = many_items();
@@ -311,6 +332,30 @@ fn codings_of_a_large_collection_join_with_the_same_identity_tag() {
     assert_eq!(decode(&coded), server.get("/items").body);
 }
 
+//= rfc9110#section-13.1.1
+//= type=test
+//# An origin server MUST use the strong comparison function when comparing entity tags for If-Match, since the client intends this precondition to
+//= rfc9110#section-13.1.1
+//= type=test
+//# and that request includes an If-Match header field, the origin server MUST evaluate the If-Match condition per (evaluation) prior to performing the
+//= rfc9110#section-13.1.1
+//= type=test
+//# An origin server that evaluates an If-Match condition MUST NOT perform the requested method if the condition evaluates to false.
+//= rfc9110#section-13.1.2
+//= type=test
+//# A recipient MUST use the weak comparison function when comparing entity tags for If-None-Match, since weak entity tags can be used for cache
+//= rfc9110#section-13.1.2
+//= type=test
+//# that request includes an If-None-Match header field, the origin server MUST evaluate the If-None-Match condition per (evaluation) prior to performing
+//= rfc9110#section-13.1.2
+//= type=test
+//# An origin server that evaluates an If-None-Match condition MUST NOT perform the requested method if the condition evaluates to false; instead, the
+//= rfc9110#section-13.2.2
+//= type=test
+//# A recipient cache or origin server MUST evaluate the request preconditions defined by this specification in the following order:
+//= rfc9110#section-15.4.5
+//= type=test
+//# The server generating a 304 response MUST generate any of the following header fields that would have been sent in a 200 (OK) response to the same
 #[test]
 fn preconditions_are_evaluated_in_order() {
     let (server, _directory) = serve("items.json", many_items().as_bytes(), &[]);
@@ -435,6 +480,12 @@ fn golden(response: &Response) -> String {
     format!("{status_line}\n{}\n\n{}\n", lines.join("\n"), response.text())
 }
 
+//= rfc9112#section-4
+//= type=test
+//# A server MUST send the space that separates the status-code from the reason-phrase even when the reason-phrase is absent (i.e., the status-line would
+//= rfc9112#section-2.2
+//= type=test
+//# A sender MUST NOT send whitespace between the start-line and the first header field.
 #[test]
 fn whole_answers_are_these_bytes() {
     let server = Server::start(&[]);
@@ -483,6 +534,9 @@ fn with_an_admin_listener_probes_move_there() {
     }
 }
 
+//= rfc9112#section-9.3.2
+//= type=test
+//# of pipelined requests in parallel if they all have safe methods, but it MUST send the corresponding responses in the same order that the requests
 #[test]
 fn connections_are_kept_and_requests_pipelined() {
     let server = Server::start(&[]);
@@ -497,6 +551,9 @@ fn connections_are_kept_and_requests_pipelined() {
     assert!(client.is_closed());
 }
 
+//= rfc9112#section-3.2.2
+//= type=test
+//# A server MUST accept the absolute-form in requests even though most HTTP/1.1 clients will only send the absolute-form to a proxy.
 #[test]
 fn an_absolute_target_is_the_same_target() {
     let server = Server::start(&[]);

@@ -219,6 +219,36 @@ const ODD: &[(&str, &[&str])] = &[
     ("GE", &["405"]),
 ];
 
+//= rfc9112#section-3.2
+//= type=test
+//# A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host header field and to any request message
+//= rfc9112#section-5.1
+//= type=test
+//# A server MUST reject, with a response status code of 400 (Bad Request), any received request message that contains whitespace between a header field
+//= rfc9112#section-5.2
+//= type=test
+//# obs-fold in a request message that is not within a "message/http" container MUST either reject the message by sending a 400 (Bad Request), preferably
+//= rfc9112#section-2.2
+//= type=test
+//# A recipient of such a bare CR MUST consider that element to be invalid or replace each bare CR with SP before processing the element or forwarding
+//= rfc9112#section-6.3
+//= type=test
+//# the message body length cannot be determined reliably; the server MUST respond with the 400 (Bad Request) status code and then close the connection.
+//= rfc9112#section-6.3
+//= type=test
+//# then the message framing is invalid and the recipient MUST treat it as an unrecoverable error, unless the field value can be successfully parsed as a
+//= rfc9112#section-6.3
+//= type=test
+//# If the unrecoverable error is in a request message, the server MUST respond with a 400 (Bad Request) status code and then close the connection.
+//= rfc9112#section-9.6
+//= type=test
+//# A server that receives a "close" connection option MUST initiate closure of the connection (see below) after it sends the final response to the
+//= rfc9110#section-7.4
+//= type=test
+//# Unless the connection is from a trusted gateway, an origin server MUST reject a request if any scheme-specific requirements for the target URI are
+//= rfc9110#section-10.1.1
+//= type=test
+//# expectation and an indication that request content will follow, an origin server MUST send either
 #[test]
 fn odd_requests_are_answered_whole_and_in_pieces() {
     for (request, statuses) in ODD {
@@ -232,6 +262,12 @@ fn odd_requests_are_answered_whole_and_in_pieces() {
     }
 }
 
+//= rfc9110#section-5.4
+//= type=test
+//# or set of fields larger than it wishes to process MUST respond with an appropriate 4xx (Client Error) status code.
+//= rfc9112#section-3
+//= type=test
+//# A server that receives a request-target longer than any URI it wishes to parse MUST respond with a 414 (URI Too Long) status code (see (status.414)).
 #[test]
 fn limits_of_length_hold_for_every_head_of_a_connection() {
     let before = "GET /items/1 HTTP/1.1\r\nHost: a\r\n\r\nGET /items/1 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";

@@ -118,6 +118,9 @@ fn time_between_answers_is_not_held_against_a_client() {
     });
 }
 
+//= rfc9112#section-9.6
+//= type=test
+//# A server that sends a "close" connection option MUST initiate closure of the connection (see below) after it sends the response containing the
 #[test]
 fn while_draining_every_answer_closes_its_connection() {
     run(async {

@@ -25,6 +25,15 @@ fn without(response: &Response, names: &[&str]) -> Vec<(String, String)> {
     fields
 }
 
+//= rfc9110#section-15.3.7
+//= type=test
+//# A server that generates a 206 response MUST generate the following header fields, in addition to those required in the subsections below, if the
+//= rfc9110#section-15.3.7
+//= type=test
+//# Otherwise, a sender MUST generate all of the representation header fields that would have been sent in a 200 (OK) response to the same request.
+//= rfc9110#section-15.3.7.1
+//= type=test
+//# If a single part is being transferred, the server generating the 206 response MUST generate a Content-Range header field, describing what range of the
 #[test]
 fn every_part_of_a_body_is_the_bytes_of_the_whole() {
     for (name, server, _directory) in servers() {
@@ -67,6 +76,12 @@ fn every_part_of_a_body_is_the_bytes_of_the_whole() {
     }
 }
 
+//= rfc9110#section-14.2
+//= type=test
+//# A server MUST ignore a Range header field received with a request method that is unrecognized or for which range handling is not defined.
+//= rfc9110#section-14.2
+//= type=test
+//# An origin server MUST ignore a Range header field that contains a range unit it does not understand.
 #[test]
 fn nothing_but_one_range_of_bytes_makes_a_part() {
     for (name, server, _directory) in servers() {
@@ -145,6 +160,15 @@ fn a_range_behind_the_end_is_told_the_length() {
     }
 }
 
+//= rfc9110#section-13.1.5
+//= type=test
+//# A server MUST ignore an If-Range header field received in a request that does not contain a Range header field.
+//= rfc9110#section-13.1.5
+//= type=test
+//# A server that receives an If-Range header field on a Range request MUST evaluate the condition per (evaluation) prior to performing the method.
+//= rfc9110#section-13.1.5
+//= type=test
+//# A recipient of an If-Range header field MUST ignore the Range header field if the If-Range condition evaluates to false.
 #[test]
 fn preconditions_come_first_and_if_range_last() {
     for (name, server, _directory) in servers() {
