@@ -40,14 +40,13 @@ pub struct Checked {
 
 /// Loads each file once and describes what would be served of it, or all that is wrong with it.
 pub fn check(config: &Config, wanted: &Wanted) -> Checked {
-    let files: Vec<File> = wanted
-        .files
-        .iter()
-        .map(|file| {
-            let config = Config {
-                data: location(file),
-                ..config.clone()
-            };
+    let named = wanted.files.iter().map(|file| location(file));
+    // A file that is named by the flag is in the configuration.
+    let flagged = wanted.files.is_empty().then(|| config.data.clone());
+    let files: Vec<File> = named
+        .chain(flagged)
+        .map(|data| {
+            let config = Config { data, ..config.clone() };
             check_file(&app::source(&config), &app::loading(&config), wanted.errors_max)
         })
         .collect();

@@ -132,6 +132,13 @@ fn check_reports_what_would_be_served() {
     let output = janus().args(["check", path.to_str().unwrap()]).output().unwrap();
     let report = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{report}");
+    // The file may be named by the flag.
+    let flag = janus().arg("check").arg("--data").arg(&path).output().unwrap();
+    // What took how long is different each time.
+    let (lasting, _) = report
+        .split_once("parse ")
+        .expect("the report tells how long that took");
+    assert!(flag.stdout.starts_with(lasting.as_bytes()));
     for row in [
         "format      csv",
         "items       100",
