@@ -79,6 +79,8 @@ impl Called {
         };
         let started = worker.clock.get();
         let method = head.request.method;
+        // Counted before it is called, since a scrape tells of itself.
+        let in_flight = worker.levels.request();
         let Some(parts) = call(&head, line, worker) else {
             let reply = Problem::Busy.reply().of_route(route);
             let reply = reply.head_only(method == Method::Head);
@@ -103,7 +105,7 @@ impl Called {
                 .access_log
                 .as_ref()
                 .map(|_| (input[..head.length].into(), peer)),
-            _in_flight: worker.levels.request(),
+            _in_flight: in_flight,
         };
         (head.length, next, Ok(called))
     }

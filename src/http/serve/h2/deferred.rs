@@ -69,6 +69,8 @@ impl Deferred {
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
         let fields = request.headers().iter();
         let fields = fields.map(|(name, value)| (name.as_str().into(), value.as_bytes().into()));
+        // Counted before it is called, since a scrape tells of itself.
+        let in_flight = worker.levels.request();
         let calls = &worker.shared.calls;
         let Some(parts) = calls.call(request.method().as_str(), target, fields.collect(), asker.peer) else {
             return Err((respond, unread));
@@ -85,7 +87,7 @@ impl Deferred {
             answered: Answered::called(method, route),
             started: worker.clock.get(),
             logged: worker.shared.access_log.as_ref().map(|_| request.headers().clone()),
-            in_flight: worker.levels.request(),
+            in_flight,
         })
     }
 
