@@ -73,6 +73,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 var itemFields = http.Header{
+	"Accept-Ranges": {"bytes"},
 	"Content-Type":  {"application/json"},
 	"Cache-Control": {"no-cache"},
 	"Vary":          {"accept-encoding"},

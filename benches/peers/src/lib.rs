@@ -76,8 +76,9 @@ impl Item {
 }
 
 /// Header lines of every item beside its entity tag.
-pub const ITEM_FIELDS: [(&str, &str); 3] = [
+pub const ITEM_FIELDS: [(&str, &str); 4] = [
     ("content-type", "application/json"),
+    ("accept-ranges", "bytes"),
     ("cache-control", "no-cache"),
     ("vary", "accept-encoding"),
 ];
