@@ -9,6 +9,7 @@ from .machine import ROOT, TARGET, Failure, run
 from .wire import HOST
 
 WRK_SCRIPT = ROOT / "loadtest" / "wrk.lua"
+CLOSED_LOOP = ROOT / "target" / "peers" / "release" / "closedloop"
 OPEN_LOOP = ROOT / "target" / "peers" / "release" / "openloop"
 
 
@@ -34,6 +35,18 @@ def wrk(port, request, connections, seconds, pipeline=1, ids=0):
     if failed or not found["requests"]:
         raise Failure(f"wrk on {url}: {found['requests']} answers, errors {failed}")
     return Load(found["requests"], found["requests"] / found["seconds"], found["p50_us"], found["p99_us"])
+
+
+def closed_loop(port, request, connections, seconds, per_connection, body):
+    """Closed loop with so many requests a connection, 0 for all of them; each answer's status and body are compared."""
+    head, expected = TARGET / "closedloop.head", TARGET / "closedloop.body"
+    head.write_bytes(request.head())
+    expected.write_bytes(body)
+    words = [CLOSED_LOOP, f"{HOST}:{port}", seconds, connections, per_connection, head, expected]
+    found = json.loads(run(*words))
+    if not found["requests"]:
+        raise Failure(f"the closed loop on port {port} had no answer")
+    return Load(found["requests"], found["requests"] / found["seconds"], None, None)
 
 
 def h2load(port, request, connections, seconds, streams, body_length):

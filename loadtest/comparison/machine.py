@@ -6,7 +6,10 @@ import platform
 import re
 import resource
 import socket
+import shutil
+import signal
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +70,116 @@ def cpu(pids):
         user += int(fields[11])
         system += int(fields[12])
     return user * TICK, system * TICK
+
+
+def on_processor(pids):
+    """For each thread of these processes the seconds on a processor, and those in which it was ready and had none."""
+    found = {}
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            # A thread may end meanwhile.
+            with contextlib.suppress(OSError):
+                running, waiting, _ = (task / "schedstat").read_text().split()
+                found[task.name] = int(running) / 1e9, int(waiting) / 1e9
+    return found
+
+
+def busiest(before, after, seconds, throttled=0.0):
+    """Of the thread that ran most: its share of the time on the processor, and in all that it did not sleep, which a
+    quota may have forbidden it to run in."""
+    spent = [
+        (running - before.get(task, (0, 0))[0], waiting - before.get(task, (0, 0))[1])
+        for task, (running, waiting) in after.items()
+    ]
+    running, waiting = max(spent, default=(0, 0))
+    return running / seconds, min(1.0, (running + waiting + throttled) / seconds)
+
+
+class Quota:
+    """A control group that gives what is in it a share of one core. A context: what is left in it goes back to the root."""
+
+    PERIOD_US = 10_000
+
+    def __init__(self, share):
+        self.share = share
+        self.version_2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+        self.root = Path("/sys/fs/cgroup" if self.version_2 else "/sys/fs/cgroup/cpu")
+        self.group = self.root / f"janus-compare-{os.getpid()}"
+
+    @staticmethod
+    def missing():
+        """Why there can be no quotas here, or nothing."""
+        try:
+            with Quota(0.5):
+                return None
+        except OSError as error:
+            return f"no CPU quota can be set (root and the cpu controller of cgroups are needed): {error}"
+
+    def __enter__(self):
+        quota = int(self.share * self.PERIOD_US)
+        if self.version_2:
+            (self.root / "cgroup.subtree_control").write_text("+cpu")
+        self.group.mkdir(exist_ok=True)
+        if self.version_2:
+            (self.group / "cpu.max").write_text(f"{quota} {self.PERIOD_US}")
+        else:
+            (self.group / "cpu.cfs_period_us").write_text(str(self.PERIOD_US))
+            (self.group / "cpu.cfs_quota_us").write_text(str(quota))
+        return self
+
+    def add(self, pids):
+        for pid in pids:
+            (self.group / "cgroup.procs").write_text(str(pid))
+
+    def throttled(self):
+        """Seconds in which what is in it was ready and had used up its share."""
+        text = (self.group / "cpu.stat").read_text()
+        unit, digits = (1e6, "throttled_usec") if self.version_2 else (1e9, "throttled_time")
+        return int(re.search(rf"^{digits} (\d+)$", text, re.MULTILINE).group(1)) / unit
+
+    def __exit__(self, *_):
+        for pid in (self.group / "cgroup.procs").read_text().split():
+            with contextlib.suppress(OSError):
+                (self.root / "cgroup.procs").write_text(pid)
+        self.group.rmdir()
+
+
+@dataclass
+class Calls:
+    """System calls of processes while load is sent, counted by the kernel's tracepoints."""
+
+    total: int = 0
+    waits: int = 0
+
+
+# perf counts in the kernel and hardly slows the server; strace stops it at each call, so that more is ready at each wait.
+WAITS = ("epoll_wait", "epoll_pwait", "epoll_pwait2")
+TRACEPOINTS = ("raw_syscalls:sys_enter", *(f"syscalls:sys_enter_{name}" for name in WAITS))
+
+
+@contextlib.contextmanager
+def counted_calls(pids):
+    """Counts the system calls of these processes within. `None` where perf cannot."""
+    if not shutil.which("perf"):
+        yield None
+        return
+    out = TARGET / "perf.csv"
+    events = [word for event in TRACEPOINTS for word in ("-e", event)]
+    command = ["perf", "stat", "-x,", "-o", out, *events, "-p", ",".join(map(str, pids))]
+    perf = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    calls = Calls()
+    try:
+        yield calls
+    finally:
+        perf.send_signal(signal.SIGINT)
+        perf.wait()
+    for line in out.read_text().splitlines():
+        count, _, rest = line.partition(",")
+        if count.isdigit():
+            if "raw_syscalls" in rest:
+                calls.total = int(count)
+            else:
+                calls.waits += int(count)
 
 
 def user_memory(pids):

@@ -16,12 +16,12 @@ GO_PEER = ROOT / "target" / "peers" / "go-peer"
 NGINX_CONFIGURATION = ROOT / "benches" / "peers" / "nginx.conf"
 START_SECONDS_MAX = 60
 
-JANUS_NAMES = ("janus", "janus-no-lane")
+JANUS_NAMES = ("janus",)
 FLOOR_NAMES = ("floor", "floor-again")
 FRAMEWORKS = ("actix-web", "axum", "may_minihttp")
 NGINX_NAMES = ("nginx-return", "nginx-static")
 # In the order in which they take their turns: Janus first, since the others serve what it answered.
-ALL = ("janus", "floor", "janus-no-lane", *NGINX_NAMES, *FRAMEWORKS, "go", "floor-again")
+ALL = ("janus", "floor", *NGINX_NAMES, *FRAMEWORKS, "go", "floor-again")
 
 # Header fields that a server may leave out, and those whose value is its own.
 CONNECTION = ("connection", "keep-alive")
@@ -36,17 +36,23 @@ class Peers:
 
     names: list
     extra: dict
+    # Of Janus; the others always have one.
+    workers: int = 1
 
-    def command(self, name, port, h2_port, site, reference):
-        """The command line of one server."""
+    def command(self, name, port, h2_port, site, reference, last=None):
+        """The command line of one server; `last` is what the floor says before it closes, where it closes."""
         address = f"{HOST}:{port}"
         if name in JANUS_NAMES:
-            face = ["--no-lane"] if name == "janus-no-lane" else []
-            return [JANUS, "serve", "--listen", address, "--workers", "1", *face, *site.janus_arguments()]
+            return [JANUS, "serve", "--listen", address, "--workers", str(self.workers), *site.janus_arguments()]
         if name in FLOOR_NAMES:
             answer = TARGET / f"{site.name}.answer"
             answer.write_bytes(reference.wire)
-            return [BUILT / "floor", address, answer]
+            command = [BUILT / "floor", address, answer]
+            if last is not None:
+                last_answer = TARGET / f"{site.name}.last"
+                last_answer.write_bytes(last.wire)
+                command.append(last_answer)
+            return command
         if name in NGINX_NAMES:
             return ["nginx", "-c", nginx_configuration(name, port, h2_port, site)]
         program = self.extra.get(name) or (GO_PEER if name == "go" else BUILT / PROGRAMS[name])
@@ -78,13 +84,13 @@ def build():
 class Server:
     """A running server, on a core of its own. A context: it ends with it."""
 
-    def __init__(self, name, peers, site, reference=None, wrapper=()):
+    def __init__(self, name, peers, site, reference=None, wrapper=(), last=None):
         self.name = name
         self.port = free_port()
         # This nginx cannot tell the protocols of one port apart.
         self.h2_port = free_port() if name in NGINX_NAMES else self.port
         self.log = TARGET / f"{name}.log"
-        command = [*wrapper, *peers.command(name, self.port, self.h2_port, site, reference)]
+        command = [*wrapper, *peers.command(name, self.port, self.h2_port, site, reference, last)]
         # One thread for Go's code, as the others have one worker.
         environment = {**os.environ, "GOMAXPROCS": "1"}
         with server_core(), self.log.open("wb") as log:
@@ -149,7 +155,9 @@ def nginx_configuration(name, port, h2_port, site):
     fields = [
         f"add_header {field} '{value}';"
         for field, value in head.items()
-        if field in ("cache-control", "vary", "x-total-count") or (field == "etag" and name == "nginx-return")
+        if field in ("cache-control", "vary", "x-total-count")
+        # nginx sends these itself with a file.
+        or (field in ("etag", "accept-ranges") and name == "nginx-return")
     ]
     if name == "nginx-return":
         body = site.expected(None).decode()

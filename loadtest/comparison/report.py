@@ -3,11 +3,15 @@
 import json
 
 from . import chart
+from .cases import BUSY
 from .machine import Failure
 from .single import MEASUREMENTS
 
 BEGIN, END = "<!-- compare:begin -->", "<!-- compare:end -->"
-LOAD_COLUMNS = ("Server", "CPU, µs", "user", "system", "x Janus", "from", "to", "requests/s", "p50, µs", "p99, µs")
+LOAD_COLUMNS = (
+    *("Server", "CPU, µs", "user", "system", "x Janus", "from", "to", "busy, %", "awake, %", "a wait", "calls"),
+    *("requests/s", "p50, µs", "p99, µs"),
+)
 
 
 def split(path, begin_line=BEGIN, end_line=END):
@@ -52,7 +56,10 @@ def markdown(results, link):
         f"{machine['cores']} virtual cores of {machine['processor']}, Linux {machine['kernel']}, {machine['rustc']}, commit "
         f"{machine['commit']}; server on core 0, generator on core 1. Interleaved rounds; medians. CPU is the server "
         f"process's, user and system, an answer; the ratio to Janus is taken round by round: its median, and from least to "
-        f"most. `floor` is an epoll loop that sends fixed bytes without parsing, measured twice.\n",
+        f"most. `floor` is the least that can be done, an edge-triggered epoll loop that sends fixed bytes without parsing, "
+        f"measured twice. Busy is the share of its core, or of its quota, that the serving thread used; awake the share of the "
+        f"time in which it ran or waited for the core. A wait is answers a call of `epoll_wait`, calls are system calls an "
+        f"answer, both counted in a short run of their own.\n",
         table(("Goal", "Figure", ""), [(goal["goal"], goal["figure"], goal["verdict"]) for goal in results["goals"]], 2),
     ]
     if results["noise"]:
@@ -67,7 +74,10 @@ def markdown(results, link):
         if name in BY_NAME:
             parts += [BY_NAME[name].note.format_map(case) + "\n", single_table(BY_NAME[name], case)]
         else:
-            parts += [f"{case['rounds']} rounds of {case['seconds']} s.\n", load_table(case)]
+            parts += [f"{case['rounds']} rounds of {case['seconds']} s.{quota_text(case)}\n", load_table(case)]
+            if idlers := not_saturated(case):
+                parts.append(f"The generator was the limit (awake below {BUSY:.0%}), so the CPU of these includes sleeping and "
+                             f"waking: {', '.join(idlers)}.\n")
         if case["skipped"]:
             reasons = "; ".join(f"{peer}: {reason}" for peer, reason in case["skipped"].items())
             parts.append(f"Not measured: {reasons}.\n")
@@ -77,12 +87,24 @@ def markdown(results, link):
 BY_NAME = {measurement.name: measurement for measurement in MEASUREMENTS}
 
 
+def quota_text(case):
+    quota = next(iter(case["peers"].values())).get("quota")
+    return f" Each server has {quota} of a core, since the generator would be the limit." if quota else ""
+
+
+def not_saturated(case):
+    """The peers that slept for lack of requests."""
+    return [peer for peer, found in case["peers"].items() if found["median"]["awake"] < BUSY]
+
+
 def load_table(case):
     rows = []
     for peer, found in case["peers"].items():
         median, ratio = found["median"], found["cpu_ratio_to_janus"]
         figures = [*(f"{median[name]:,.2f}" for name in ("cpu_us", "user_us", "system_us"))]
         figures += [f"{ratio[name]:.2f}" for name in ("median", "min", "max")]
+        figures += [f"{100 * median[name]:.0f}" for name in ("busy", "awake")]
+        figures += [f"{median[name]:.{digits}f}" if name in median else "" for name, digits in (("per_wait", 1), ("calls", 2))]
         figures.append(f"{median['per_second']:,.0f}")
         figures += [f"{median[name]:,.0f}" if name in median else "" for name in ("p50_us", "p99_us")]
         rows.append((peer, *figures))

@@ -1,16 +1,18 @@
 """Measurements that are no steady load: idle connections, cold start, instructions, latency at half load, reload."""
 
 import contextlib
+import itertools
 import os
 import re
 import shutil
 import statistics
 import time
 from dataclasses import dataclass, field
+from dataclasses import replace as replace_fields
 
 from .cases import CASES, WARM_UP_SECONDS, check_all, sample, start_all
 from .generators import OpenLoop, wrk
-from .machine import TARGET, Failure, Unsteady, cpu, user_memory
+from .machine import GENERATOR_CORE, SERVER_CORE, TARGET, Failure, Quota, Unsteady, busiest, cpu, on_processor, user_memory
 from .peers import ALL, FRAMEWORKS, JANUS_NAMES, NGINX_NAMES, START_SECONDS_MAX, Server
 from .site import Site, generated
 from .wire import Request, browser, connect, get, receive
@@ -19,6 +21,10 @@ from .wire import Request, browser, connect, get, receive
 RELOAD_AT = 0.2
 OPEN_LOOP_SECONDS_FACTOR = 2
 TRIES = 3
+
+# The part of a core that each worker gets where two are compared with one: the generator needs the rest of both.
+WORKER_SHARE = 0.4
+CORES = {SERVER_CORE, GENERATOR_CORE}
 
 BY_NAME = {case.name: case for case in CASES}
 SMALL = BY_NAME["small"]
@@ -29,6 +35,7 @@ CALLGRIND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
 COUNTED = (
     ("small", SMALL, SMALL.connections, 20, 100),
     ("alone", SMALL, 1, 500, 2_500),
+    ("request-id", BY_NAME["request-id"], 64, 20, 100),
     ("body-64k", BY_NAME["body-64k"], 1, 20, 120),
     ("body-1m", BY_NAME["body-1m"], 1, 5, 15),
     ("body-16m", BY_NAME["body-16m"], 1, 5, 25),
@@ -142,12 +149,14 @@ def instructions(peers, settings, say):
 
 def count_instructions(server, request, reference, connections, requests):
     """All that the server executes from its start to its end, with so many requests on so many connections in between."""
+    # Numbers of ids are spread, as ids are.
+    numbers = (number * 0x9E3779B97F4A7C15 % (1 << 64) for number in itertools.count(1))
     with server, contextlib.ExitStack() as stack:
         server.wait(request)
         opened = [stack.enter_context(connect(server.port)) for _ in range(connections)]
         for _ in range(requests):
             for connection in opened:
-                connection.sendall(request.head())
+                connection.sendall(request.numbered(next(numbers)).head())
             for connection in opened:
                 if receive(connection).body != reference.body:
                     raise Failure(f"{server.name}: an answer under valgrind is another one")
@@ -197,6 +206,38 @@ def held(port, requests, rate, seconds, name):
         if figures["rate"] >= 0.95 * rate:
             return figures
     raise Unsteady(f"{name}: {rate:.0f} requests a second were not held in {TRIES} tries, the last was {figures}")
+
+
+def workers(peers, settings, say):
+    """Answers a second of one worker and of two, each with the same share of a core, so that neither is idle."""
+    if settings.no_quota:
+        raise Unsteady(settings.no_quota)
+    site, rounds = sample(), []
+    with contextlib.ExitStack() as stack:
+        servers = []
+        for number in (1, 2):
+            server = stack.enter_context(Server("janus", replace_fields(peers, workers=number), site))
+            request = request_of(server.wait(site.requests(SMALL.headers)[0]), site)
+            site.check(request, get(server.port, request))
+            os.sched_setaffinity(server.process.pid, CORES)
+            for task in os.listdir(f"/proc/{server.process.pid}/task"):
+                os.sched_setaffinity(int(task), CORES)
+            servers.append((number, server))
+        for _ in range(settings.rounds):
+            figures = {}
+            for number, server in servers:
+                with Quota(WORKER_SHARE * number) as quota:
+                    quota.add(server.pids)
+                    wrk(server.port, request, SMALL.connections, 1)
+                    throttled, before, start = quota.throttled(), on_processor(server.pids), time.monotonic()
+                    load = wrk(server.port, request, SMALL.connections, settings.seconds)
+                    taken = time.monotonic() - start
+                    _, awake = busiest(before, on_processor(server.pids), taken, quota.throttled() - throttled)
+                figures |= {f"of_{number}": load.per_second, f"awake_of_{number}": awake}
+            figures["ratio"] = figures["of_2"] / figures["of_1"]
+            say(f"workers: {figures['of_1']:.0f}/s of one, {figures['of_2']:.0f}/s of two, {figures['ratio']:.2f} x")
+            rounds.append(figures)
+    return {"janus": {key: statistics.median(one[key] for one in rounds) for key in rounds[0]} | {"rounds": rounds}}
 
 
 def reload(peers, settings, say):
@@ -287,6 +328,7 @@ MEASUREMENTS = (
         columns=(
             ("small", "small GET, 64 connections", 0),
             ("alone", "alone", 0),
+            ("request-id", "a request id that changes", 0),
             ("body-64k", "64 KiB", 0),
             ("body-1m", "1 MiB", 0),
             ("body-16m", "16 MiB", 0),
@@ -307,6 +349,19 @@ MEASUREMENTS = (
             ("late_us_max", "latest sent, µs", 0),
         ),
         without=NO_TAIL,
+    ),
+    Measurement(
+        name="workers",
+        title="Two workers beside one",
+        note="{rounds} rounds. One worker has 0.4 of a core, two have 0.8, by a quota, on both cores; the generator has the rest.",
+        run=workers,
+        columns=(
+            ("of_1", "one, requests/s", 0),
+            ("of_2", "two, requests/s", 0),
+            ("ratio", "ratio", 2),
+            ("awake_of_1", "awake, one", 2),
+            ("awake_of_2", "awake, two", 2),
+        ),
     ),
     Measurement(
         name="reload",

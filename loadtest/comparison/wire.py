@@ -37,6 +37,15 @@ class Request:
     path: str
     headers: tuple = PLAIN
 
+    def numbered(self, number):
+        """The same with another number where one changes with each request."""
+        return Request(self.path, tuple((name, value.replace("@" * 16, f"{number:016x}")) for name, value in self.headers))
+
+    def closing(self):
+        """The same, as the last of its connection."""
+        kept = tuple(field for field in self.headers if field[0] != "Connection")
+        return Request(self.path, (("Connection", "close"), *kept))
+
     def head(self):
         lines = [f"GET {self.path} HTTP/1.1", *(f"{name}: {value}" for name, value in self.headers), "", ""]
         return "\r\n".join(lines).encode()
