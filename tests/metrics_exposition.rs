@@ -235,7 +235,7 @@ fn a_bucket_shows_the_first_trace_since_the_last_scrape() {
     let histogram = registry.histogram("d_seconds", &[]).unwrap();
     let offer = |ns: u64, number: u8| {
         histogram.record_ns(ns);
-        histogram.offer_exemplar(ns, &trace(number));
+        histogram.offer_exemplar(ns, || Some(trace(number)));
     };
     let exemplar = |le: &str| {
         let text = render(&registry, Format::OpenMetrics);

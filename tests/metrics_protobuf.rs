@@ -196,7 +196,7 @@ fn both_forms_show_exemplars() {
     let histogram = registry.histogram("z", &[]).unwrap();
     let trace = TraceContext::parse(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01").unwrap();
     histogram.record_ns(3_000_000);
-    histogram.offer_exemplar(3_000_000, &trace);
+    histogram.offer_exemplar(3_000_000, || Some(trace));
     let read = families(&registry)[0].metric[0].histogram.clone().unwrap();
     let [exemplar] = &read.exemplars[..] else {
         panic!("{read:?}");

@@ -1,7 +1,7 @@
 //! A call of the application: a request that is answered on another thread, and the way its answer comes back.
 //!
 //! The loop hands over what it has read and framed of a request, never a socket. The answer comes in parts, no more of them at
-//! once than [`PARTS_MAX`]: who sends one that the client does not take waits. Where the loop has no more interest, because
+//! once than two: who sends one that the client does not take waits. Where the loop has no more interest, because
 //! the client is gone, sending fails.
 
 use std::net::SocketAddr;

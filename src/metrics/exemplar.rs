@@ -71,18 +71,20 @@ impl Slot {
 
     /// Takes the observation, unless there is one since the last scrape. Waits for nobody.
     #[inline]
-    pub(super) fn offer(&self, ns: u64, trace: &TraceContext) {
+    pub(super) fn offer(&self, ns: u64, trace: impl FnOnce() -> Option<TraceContext>) {
         // Relaxed: a flag that is seen late costs an exemplar or makes one newer, and the lock orders the rest.
-        if !self.is_fresh.load(Ordering::Relaxed) {
+        if !self.is_fresh.load(Ordering::Relaxed)
+            && let Some(trace) = trace()
+        {
             self.take(ns, trace);
         }
     }
 
     #[cold]
-    fn take(&self, ns: u64, trace: &TraceContext) {
+    fn take(&self, ns: u64, trace: TraceContext) {
         if let Some(mut exemplar) = self.exemplar.try_lock() {
             *exemplar = Some(Exemplar {
-                trace: *trace,
+                trace,
                 ns,
                 at: SystemTime::now(),
             });

@@ -141,9 +141,9 @@ impl Histogram {
     }
 
     /// Offers the trace that a duration of `ns` nanoseconds, which has been recorded, is of, as the exemplar of its bucket.
-    /// The first one between two scrapes is taken.
+    /// The first one between two scrapes is taken; the trace is asked for only then.
     #[inline]
-    pub fn offer_exemplar(&self, ns: u64, trace: &TraceContext) {
+    pub fn offer_exemplar(&self, ns: u64, trace: impl FnOnce() -> Option<TraceContext>) {
         if let (Value::Histogram { buckets, .. }, Some(slots)) = (&self.series.value, self.series.value.exemplars()) {
             slots[buckets.place(ns)].offer(ns, trace);
         }

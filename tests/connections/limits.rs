@@ -393,3 +393,34 @@ fn when_memory_is_short_the_oldest_answers_of_retired_data_are_broken_off() {
         }
     });
 }
+
+#[test]
+fn a_request_of_a_trace_is_shown_with_its_duration() {
+    run(async {
+        let server = Server::new();
+        let trace = |number: u32| format!("0af7651916cd43dd8448eb21{number:08x}");
+        let shown = || {
+            let mut text = Vec::new();
+            let registry = server.metrics.registry();
+            registry.render(janus::metrics::Format::OpenMetrics, &mut text);
+            String::from_utf8(text).unwrap()
+        };
+        let mut client = server.connect(64 << 10).await;
+        // Read by the parser, remembered whole, and remembered with a hole.
+        for number in 1..6 {
+            let field = format!("traceparent: 00-{}-b7ad6b7169203331-01", trace(number));
+            client
+                .send(format!("GET /items/1 HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n").as_bytes())
+                .await;
+            let scrape = shown();
+            let found = format!("trace_id=\"{}\"", trace(number));
+            assert!(scrape.contains(&found), "{number}: {scrape}");
+        }
+        // One that is not recorded leads nowhere.
+        let field = format!("traceparent: 00-{}-b7ad6b7169203331-00", trace(9));
+        client
+            .send(format!("GET /items/1 HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n").as_bytes())
+            .await;
+        assert!(!shown().contains(&trace(9)));
+    });
+}

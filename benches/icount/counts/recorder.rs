@@ -7,7 +7,7 @@ use std::time::Duration;
 use gungraun::prelude::*;
 use janus::http::answer::route::Name;
 use janus::http::message::request::Method;
-use janus::http::serve::record::{Answered, HttpMetrics, WorkerLevels};
+use janus::http::serve::record::{Answered, Due, HttpMetrics, WorkerLevels};
 use janus::metrics::{Counter, Format, Histogram, Registry};
 use janus::snapshot::Coding;
 
@@ -60,9 +60,11 @@ fn record(worker: &WorkerLevels) {
         coding: Coding::Identity,
         length: 120,
     };
+    let mut due = Due::default();
     for took in durations() {
         worker.count(black_box(&answered));
-        worker.took(black_box(&answered), Duration::from_nanos(took));
+        due.push(answered);
+        worker.took(black_box(&mut due), Duration::from_nanos(took));
     }
 }
 

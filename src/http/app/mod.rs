@@ -1,7 +1,7 @@
 //! The application: an actix-web service of all routes, which never sees a socket.
 //!
 //! It is a whole one, so that it can be embedded and tested: data it answers by one call of [`Site::respond`], as the loop does.
-//! Connections never come here. The loop calls it for what takes time, metrics and admin endpoints, and [`answer_calls`] is
+//! Connections never come here. The loop calls it for what takes time, metrics and admin endpoints, and [`answer_calls`](Application::answer_calls) is
 //! where those calls arrive.
 
 pub mod admin;

@@ -129,6 +129,8 @@ pub struct RequestHead<'r> {
     pub if_range: Option<&'r [u8]>,
     /// `Origin`.
     pub origin: Option<&'r [u8]>,
+    /// `Traceparent`, which no answer depends on: the trace that its duration is shown with.
+    pub traceparent: Option<&'r [u8]>,
     /// Whether `Host` is there and empty, as some probes send it.
     pub has_empty_host: bool,
     /// Whether there is an `Access-Control-Request-Method`, which makes an OPTIONS request a preflight.
@@ -136,7 +138,7 @@ pub struct RequestHead<'r> {
 }
 
 /// The fields that [`RequestHead::field`] takes in.
-pub const FIELDS_READ: [&str; 8] = [
+pub const FIELDS_READ: [&str; 9] = [
     "host",
     "range",
     "origin",
@@ -145,6 +147,7 @@ pub const FIELDS_READ: [&str; 8] = [
     "if-none-match",
     "accept-encoding",
     "access-control-request-method",
+    "traceparent",
 ];
 
 impl<'r> RequestHead<'r> {
@@ -160,6 +163,7 @@ impl<'r> RequestHead<'r> {
             range: None,
             if_range: None,
             origin: None,
+            traceparent: None,
             has_empty_host: false,
             asks_for_method: false,
         }
@@ -174,6 +178,7 @@ impl<'r> RequestHead<'r> {
             6 if name.eq_ignore_ascii_case(b"origin") => self.origin = Some(value),
             8 if name.eq_ignore_ascii_case(b"if-match") => self.if_match.push(value),
             8 if name.eq_ignore_ascii_case(b"if-range") => push_single(&mut self.if_range, value),
+            11 if name.eq_ignore_ascii_case(b"traceparent") => self.traceparent = Some(value),
             13 if name.eq_ignore_ascii_case(b"if-none-match") => self.if_none_match.push(value),
             15 if name.eq_ignore_ascii_case(b"accept-encoding") => self.accept_encoding.push(value),
             29 if name.eq_ignore_ascii_case(b"access-control-request-method") => self.asks_for_method = true,

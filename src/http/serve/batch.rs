@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::memo::{Asked, Memo};
 use super::output::{Output, Persistence};
-use super::record::Answered;
+use super::record::{Answered, Due};
 use super::repeats::Repeats;
 use crate::http::answer::Answer;
 use crate::http::answer::problem::Problem;
@@ -44,7 +44,7 @@ pub struct Answers {
     /// What is to be sent.
     pub output: Output,
     /// What has been counted, and is to be recorded once it is sent; empty between two connections' turns.
-    pub(super) answered: Vec<Answered>,
+    pub(super) due: Due,
     memo: Memo,
     repeats: Repeats,
 }
@@ -75,7 +75,7 @@ pub(super) fn answer_all(
 ) -> (usize, Next) {
     let Answers {
         output,
-        answered,
+        due,
         memo,
         repeats,
     } = scratch;
@@ -94,7 +94,7 @@ pub(super) fn answer_all(
         if consumed == input.len() {
             break Next::Read;
         }
-        if output.gathered_length() >= GATHERED_LENGTH_MAX || answered.len() >= requests_max {
+        if output.gathered_length() >= GATHERED_LENGTH_MAX || due.len() >= requests_max {
             break Next::GoOn;
         }
         let rest = &input[consumed..];
@@ -102,7 +102,7 @@ pub(super) fn answer_all(
             output.push_wire(&known.wire, known.date_at, &date);
             consumed += known.length();
             worker.levels.count(&known.answered);
-            answered.push(known.answered);
+            due.push(known.answered);
             continue;
         }
         let mut storage = storage();
@@ -133,7 +133,7 @@ pub(super) fn answer_all(
                 Reading::Refused(refused) => {
                     let refused = refusal(refused.into(), rest, &date, output);
                     worker.levels.count(&refused);
-                    answered.push(refused);
+                    due.push(refused);
                     if let Some(log) = &shared.access_log {
                         log_access(log, fields, peer, &refused, started);
                     }
@@ -155,8 +155,13 @@ pub(super) fn answer_all(
         consumed += asked.length;
         let of_this = Answered::of(asked.request.method, &reply);
         worker.levels.count(&of_this);
-        answered.push(of_this);
+        due.push(of_this);
+        if let Some(traceparent) = asked.request.traceparent {
+            due.trace(of_this, traceparent);
+        }
         let is_repeatable = is_ordinary && asked.is_plain && persistence == Persistence::ORDINARY;
+        // The next one of a trace is of another.
+        let is_repeatable = is_repeatable && asked.request.traceparent.is_none();
         if is_repeatable
             && let Some(whole) = reply.whole()
             && repeats.has_come(&rest[..asked.length])
@@ -165,14 +170,14 @@ pub(super) fn answer_all(
             repeats.learn(&rest[..asked.length], reply.sent_of(whole), date_at, of_this);
         }
         if let Some(log) = &shared.access_log {
-            log_access(log, fields, peer, &answered[answered.len() - 1], started);
+            log_access(log, fields, peer, &of_this, started);
         }
         if closes {
             let is_all = asked.ends && consumed == input.len();
             break if is_all { Next::End } else { Next::Close };
         }
     };
-    slice.answered(answered.len());
+    slice.answered(due.len());
     (consumed, next)
 }
 
@@ -180,7 +185,7 @@ pub(super) fn answer_all(
 pub(super) fn refuse(worker: &Worker, problem: Problem, input: &[u8], peer: Option<IpAddr>, scratch: &mut Answers) {
     let refused = refusal(problem, input, &worker.date.get(), &mut scratch.output);
     worker.levels.count(&refused);
-    scratch.answered.push(refused);
+    scratch.due.push(refused);
     if let Some(log) = &worker.shared.access_log {
         log_access(log, &[], peer, &refused, worker.clock.get());
     }

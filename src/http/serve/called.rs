@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::batch::{Next, log_access};
 use super::connection::Line;
 use super::output::{Output, Persistence};
-use super::record::{Answered, LevelGuard};
+use super::record::{Answered, Due, LevelGuard};
 use super::socket::Socket;
 use super::worker::Worker;
 use crate::http::answer::problem::Problem;
@@ -158,7 +158,9 @@ impl Called {
     }
 
     fn end(&self, worker: &Worker) {
-        worker.record(&mut vec![self.answered], self.started);
+        let mut due = Due::default();
+        due.push(self.answered);
+        worker.record(&mut due, self.started);
         if let (Some(log), Some((head, peer))) = (&worker.shared.access_log, &self.logged) {
             let mut fields = storage();
             let fields: &[Field<'_>] = match read(head, &mut fields) {

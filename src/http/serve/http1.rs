@@ -12,7 +12,7 @@ use super::called::{Called, Heard};
 use super::connection::{Line, Step, Whither};
 use super::h2::is_preface;
 use super::output::Output;
-use super::record::{Answered, Cut, LevelGuard};
+use super::record::{Cut, Due, LevelGuard};
 use super::slice::Slice;
 use super::socket::Socket;
 use super::timer::Wait;
@@ -47,7 +47,7 @@ pub(super) struct Http1<S> {
 struct Unsent {
     output: Output,
     /// What is to be recorded when they are sent, and since when that takes.
-    answered: Vec<Answered>,
+    due: Due,
     started: Instant,
     /// Of the answers' own memory; that of bodies is counted where it is.
     _credit: Credit,
@@ -108,7 +108,7 @@ impl<S: Socket> Http1<S> {
     /// Records what has not been sent to its end, since it never will be.
     pub(super) fn leave(&mut self, worker: &Worker) {
         if let Some(unsent) = &mut self.unsent {
-            worker.record(&mut unsent.answered, unsent.started);
+            worker.record(&mut unsent.due, unsent.started);
         }
     }
 
@@ -119,7 +119,7 @@ impl<S: Socket> Http1<S> {
                 if let Progress::Stopped(step) = send(&mut self.line, &mut unsent.output, &mut slice)? {
                     return Ok(step);
                 }
-                worker.record(&mut unsent.answered, unsent.started);
+                worker.record(&mut unsent.due, unsent.started);
                 self.unsent = None;
             }
             if self.called.is_some() {
@@ -192,11 +192,11 @@ impl<S: Socket> Http1<S> {
 
     /// Sends what has been answered, and keeps what cannot be sent now.
     fn send(&mut self, slice: &mut Slice, answers: &mut Answers, worker: &Worker) -> io::Result<Progress> {
-        let Answers { output, answered, .. } = answers;
+        let Answers { output, due, .. } = answers;
         let started = worker.clock.get();
         let sent = send(&mut self.line, output, slice);
         if output.is_empty() {
-            worker.record(answered, started);
+            worker.record(due, started);
         } else {
             // What was not sent is this connection's, also where it cannot be sent any more: the scratch is the next one's.
             let output = std::mem::take(output);
@@ -204,7 +204,7 @@ impl<S: Socket> Http1<S> {
             self.unsent = Some(Box::new(Unsent {
                 _credit: ledger.credit(Account::HalfSent, output.memory()),
                 output,
-                answered: std::mem::take(answered),
+                due: std::mem::take(due),
                 started,
                 _in_flight: Some(worker.levels.request()),
             }));
@@ -259,7 +259,7 @@ impl<S: Socket> Http1<S> {
             next = after;
             match called {
                 Ok(called) => self.called = Some(Box::new(called)),
-                Err(refused) => answers.answered.push(refused),
+                Err(refused) => answers.due.push(refused),
             }
             slice.answered(1);
         }
@@ -301,7 +301,7 @@ impl<S: Socket> Http1<S> {
         self.unsent = Some(Box::new(Unsent {
             _credit: ledger.credit(Account::HalfSent, output.memory()),
             output,
-            answered: Vec::new(),
+            due: Due::default(),
             started: worker.clock.get(),
             _in_flight: None,
         }));

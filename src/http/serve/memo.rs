@@ -59,14 +59,34 @@ struct Block {
     shape: u64,
     /// The lines without what is in holes.
     text: Vec<u8>,
-    /// Where in the text the holes are, and whether theirs is the value of `If-None-Match`.
-    holes: Vec<(usize, bool)>,
+    /// Where in the text the holes are, and what is in them.
+    holes: Vec<(usize, Value)>,
     accept_encoding: AcceptEncoding,
     /// Where in the text the value of `If-None-Match` stands, and behind how many holes.
     if_none_match: Option<Place>,
     /// The same of `Origin`.
     origin: Option<Place>,
+    /// The same of `Traceparent`.
+    traceparent: Option<Place>,
     closes: bool,
+}
+
+/// What a value is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Value {
+    IfNoneMatch,
+    Traceparent,
+    Other,
+}
+
+impl Value {
+    fn of(name: &[u8]) -> Self {
+        match name.len() {
+            11 if name.eq_ignore_ascii_case(b"traceparent") => Self::Traceparent,
+            13 if name.eq_ignore_ascii_case(b"if-none-match") => Self::IfNoneMatch,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// A field line.
@@ -90,6 +110,7 @@ struct Fit<'b> {
     length: usize,
     if_none_match: Option<&'b [u8]>,
     origin: Option<&'b [u8]>,
+    traceparent: Option<&'b [u8]>,
 }
 
 impl Memo {
@@ -183,9 +204,9 @@ impl Block {
             names.update(b":");
             let start = block.text.len();
             block.text.extend_from_slice(&line.text);
-            let is_if_none_match = name.eq_ignore_ascii_case(b"if-none-match");
+            let value_of = Value::of(name);
             if line.is_hole {
-                block.holes.push((block.text.len(), is_if_none_match));
+                block.holes.push((block.text.len(), value_of));
             } else {
                 let value = rest[1..].trim_ascii();
                 let value_start = start + line.text.len() - rest[1..].trim_ascii_start().len();
@@ -194,8 +215,10 @@ impl Block {
                     end: value_start + value.len(),
                     holes_before: block.holes.len(),
                 };
-                if is_if_none_match {
+                if value_of == Value::IfNoneMatch {
                     block.if_none_match = Some(place);
+                } else if value_of == Value::Traceparent {
+                    block.traceparent = Some(place);
                 } else if name.eq_ignore_ascii_case(b"origin") {
                     block.origin = Some(place);
                 }
@@ -221,7 +244,7 @@ impl Block {
                 continue;
             }
             let name = &line.text[..line.name_length];
-            if says_something(name) && !name.eq_ignore_ascii_case(b"if-none-match") {
+            if says_something(name) && Value::of(name) == Value::Other {
                 return None;
             }
             holes_count += 1;
@@ -243,22 +266,25 @@ impl Block {
                 length: self.text.len(),
                 if_none_match: self.if_none_match.map(|place| &rest[place.start..place.end]),
                 origin: self.origin.map(|place| &rest[place.start..place.end]),
+                traceparent: self.traceparent.map(|place| &rest[place.start..place.end]),
             });
         }
         self.fit_with_holes(rest)
     }
 
     fn fit_with_holes<'b>(&self, rest: &'b [u8]) -> Option<Fit<'b>> {
-        let mut if_none_match = None;
+        let (mut if_none_match, mut traceparent) = (None, None);
         // How much longer the lines have become behind so many holes.
         let mut added = [0; HOLES_MAX + 1];
         let (mut at, mut from) = (0, 0);
-        for (number, &(hole, is_if_none_match)) in self.holes.iter().enumerate() {
+        for (number, &(hole, value_of)) in self.holes.iter().enumerate() {
             let literal = &self.text[from..hole];
             let tail = rest[at..].strip_prefix(literal)?;
             let length = value_length(tail)?;
-            if is_if_none_match {
-                if_none_match = Some(tail[..length].trim_ascii());
+            match value_of {
+                Value::IfNoneMatch => if_none_match = Some(tail[..length].trim_ascii()),
+                Value::Traceparent => traceparent = Some(tail[..length].trim_ascii()),
+                Value::Other => {}
             }
             at += literal.len() + length;
             added[number + 1] = added[number] + length;
@@ -274,6 +300,7 @@ impl Block {
             length: at + literal.len(),
             if_none_match: if_none_match.or_else(|| self.if_none_match.map(value)),
             origin: self.origin.map(value),
+            traceparent: traceparent.or_else(|| self.traceparent.map(value)),
         })
     }
 
@@ -285,6 +312,7 @@ impl Block {
             request.if_none_match = FieldLines::from(value);
         }
         request.origin = fit.origin;
+        request.traceparent = fit.traceparent;
         Asked {
             request,
             length: line.length + fit.length,

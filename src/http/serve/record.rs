@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use crate::http::answer::reply::Reply;
 use crate::http::answer::route::{Name, ROUTES};
 use crate::http::message::request::Method;
-use crate::metrics::{Counter, Gauge, Histogram, Registry};
+use crate::metrics::{Counter, Gauge, Histogram, Registry, TraceContext};
 use crate::snapshot::Coding;
 use crate::status::{STATUSES, place_of};
 
@@ -85,6 +85,47 @@ pub struct Answered {
     pub coding: Coding,
     /// The body's length in bytes.
     pub length: usize,
+}
+
+/// What has been answered and counted, and is to be timed once it is sent.
+#[derive(Debug, Default)]
+pub struct Due {
+    answered: Vec<Answered>,
+    /// The last one of them that belongs to a trace, and its `Traceparent`: one of a batch is enough.
+    traced: Option<(Answered, [u8; TRACEPARENT_LENGTH])>,
+}
+
+/// The length of a `Traceparent` of version 00, in bytes (W3C Trace Context, section 3.2).
+const TRACEPARENT_LENGTH: usize = 55;
+
+impl Due {
+    /// Adds an answer.
+    #[inline]
+    pub fn push(&mut self, answered: Answered) {
+        self.answered.push(answered);
+    }
+
+    /// Takes note of the trace that an answer belongs to.
+    pub fn trace(&mut self, answered: Answered, traceparent: &[u8]) {
+        if let Some(&traceparent) = traceparent.first_chunk() {
+            self.traced = Some((answered, traceparent));
+        }
+    }
+
+    /// How many answers there are.
+    pub fn len(&self) -> usize {
+        self.answered.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.answered.is_empty()
+    }
+
+    /// The last one.
+    pub fn last(&self) -> Option<&Answered> {
+        self.answered.last()
+    }
 }
 
 impl Answered {
@@ -309,10 +350,17 @@ impl WorkerLevels {
         add(&kind.bytes, answered.length as u64);
     }
 
-    /// Records how long an answer has taken that was counted before.
+    /// Records how long answers have taken, and forgets them.
     #[inline]
-    pub fn took(&self, answered: &Answered, took: Duration) {
-        self.tally(answered).duration.record_ns(took.as_nanos() as u64);
+    pub fn took(&self, due: &mut Due, took: Duration) {
+        let ns = took.as_nanos() as u64;
+        for answered in due.answered.drain(..) {
+            self.tally(&answered).duration.record_ns(ns);
+        }
+        if let Some((answered, traceparent)) = due.traced.take() {
+            let duration = &self.tally(&answered).duration;
+            duration.offer_exemplar(ns, || TraceContext::parse(&traceparent));
+        }
     }
 
     #[inline]

@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 use super::access_log::AccessLog;
 use super::batch::Answers;
 use super::mailbox::Mailbox;
-use super::record::{Answered, HttpMetrics, WorkerLevels};
+use super::record::{Due, HttpMetrics, WorkerLevels};
 use super::timer::Timers;
 use crate::http::answer::Site;
 use crate::http::call::Calls;
@@ -103,16 +103,13 @@ impl Worker {
     }
 
     /// Records how long answers have taken whose batch began at `started`, and has been sent by now. They have been counted.
-    pub(super) fn record(&self, answered: &mut Vec<Answered>, started: Instant) {
-        if answered.is_empty() {
+    pub(super) fn record(&self, due: &mut Due, started: Instant) {
+        if due.is_empty() {
             return;
         }
         let now = Instant::now();
         self.clock.set(now);
-        let took = now - started;
-        for answered in answered.drain(..) {
-            self.levels.took(&answered, took);
-        }
+        self.levels.took(due, now - started);
     }
 
     /// Has the connection with this key looked at.

@@ -29,7 +29,7 @@ use crate::http::message::request::Method;
 use crate::http::serve::access_log::{AccessLog, Record};
 use crate::http::serve::closing::Discarded;
 use crate::http::serve::connection::{Line, Step, Whither};
-use crate::http::serve::record::{Answered, Cut};
+use crate::http::serve::record::{Answered, Cut, Due};
 use crate::http::serve::slice::Slice;
 use crate::http::serve::socket::Socket;
 use crate::http::serve::timer::{Timer, Wait};
@@ -197,7 +197,7 @@ pub(in crate::http::serve) struct Connection<S> {
     /// Answers that are being made.
     deferred: Vec<Deferred>,
     /// What is to be recorded at the end of a round.
-    answered: Vec<Answered>,
+    due: Due,
     has_answered: bool,
     /// Whether the client has been told that the connection is going to end.
     is_ending: bool,
@@ -223,7 +223,7 @@ impl<S: Socket> Connection<S> {
             heads: Heads::default(),
             exchanges: Vec::new(),
             deferred: Vec::new(),
-            answered: Vec::new(),
+            due: Due::default(),
             has_answered: false,
             is_ending: false,
             head_timer: worker.timers.timer(key),
@@ -272,7 +272,7 @@ impl<S: Socket> Connection<S> {
             }
         }
         let sent = io.send();
-        self.worker.record(&mut self.answered, started);
+        self.worker.record(&mut self.due, started);
         if let Poll::Ready(Err(_)) = sent {
             return Err(Ended::Gone);
         }
@@ -330,7 +330,7 @@ impl<S: Socket> Connection<S> {
             }
         };
         if asked_count > 0 {
-            self.io.borrow_mut().screen.answered(self.answered.len() as u32);
+            self.io.borrow_mut().screen.answered(self.due.len() as u32);
         }
         is_open
     }
@@ -416,7 +416,10 @@ impl<S: Socket> Connection<S> {
             log_access(log, self.peer, request.headers(), &answered, started.elapsed());
         }
         self.worker.levels.count(&answered);
-        self.answered.push(answered);
+        self.due.push(answered);
+        if let Some(traceparent) = request.headers().get("traceparent") {
+            self.due.trace(answered, traceparent.as_bytes());
+        }
         let head = self.heads.head(reply, &self.worker.date.get());
         let is_whole = reply.body().is_empty();
         // As long as the request goes on the stream does too.

@@ -16,7 +16,7 @@ use crate::http::answer::reply::Reply;
 use crate::http::answer::route::Name;
 use crate::http::call::{Part, Parts};
 use crate::http::message::request::Method;
-use crate::http::serve::record::{Answered, LevelGuard};
+use crate::http::serve::record::{Answered, Due, LevelGuard};
 use crate::http::serve::worker::Worker;
 
 /// A request that the application has been asked.
@@ -113,7 +113,9 @@ impl Deferred {
         let response = heads.head(&Reply::of_head(&head), &worker.date.get());
         let is_whole = is_head_only || length == 0;
         worker.levels.count(&self.answered);
-        worker.record(&mut vec![self.answered], self.started);
+        let mut due = Due::default();
+        due.push(self.answered);
+        worker.record(&mut due, self.started);
         if let (Some(log), Some(fields)) = (&worker.shared.access_log, &self.logged) {
             log_access(log, asker.peer, fields, &self.answered, self.started.elapsed());
         }
