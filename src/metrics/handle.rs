@@ -137,7 +137,13 @@ impl Histogram {
     /// Records a duration in nanoseconds. The sum takes 2^63 ns (292 years) of it at most.
     #[inline]
     pub fn record_ns(&self, ns: u64) {
-        self.cells.write(self.at, |row| histogram::record_ns(&row, ns));
+        self.record_ns_many(ns, 1);
+    }
+
+    /// Records the same duration in nanoseconds `count` times.
+    #[inline]
+    pub fn record_ns_many(&self, ns: u64, count: u64) {
+        self.cells.write(self.at, |row| histogram::record_ns(&row, ns, count));
     }
 
     /// Offers the trace that a duration of `ns` nanoseconds, which has been recorded, is of, as the exemplar of its bucket.

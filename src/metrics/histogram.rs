@@ -305,11 +305,11 @@ fn cell_of_ns(ns: u64) -> usize {
     cell + usize::from(ns > UPPER_NS[cell]) + usize::from(ns > UPPER_NS[cell + 1])
 }
 
-/// Records one observation of `ns` nanoseconds.
+/// Records `count` observations of `ns` nanoseconds.
 #[inline]
-pub(super) fn record_ns(row: &Row<'_, BLOCK>, ns: u64) {
-    row.add(cell_of_ns(ns), 1, Ordering::Relaxed);
-    row.add_wide(SUM, ns.min(MAX_NS));
+pub(super) fn record_ns(row: &Row<'_, BLOCK>, ns: u64, count: u64) {
+    row.add(cell_of_ns(ns), count, Ordering::Relaxed);
+    row.add_wide(SUM, ns.saturating_mul(count).min(MAX_NS));
 }
 
 /// Records `count` observations of `seconds`, which is not NaN.

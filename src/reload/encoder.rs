@@ -6,7 +6,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Instant;
 
-use super::log::{milliseconds, panic_message};
+use super::log::{TARGET, milliseconds, panic_message};
 use super::room::Alone;
 use crate::allocator;
 use crate::budget::Budget;
@@ -39,14 +39,14 @@ pub(super) fn spawn_encoder(
                 Ok(encoded) => encoded,
                 Err(panic) => {
                     let error = panic_message(&*panic);
-                    tracing::error!(error, snapshot = snapshot.id(), "making the codings panicked");
+                    tracing::error!(target: TARGET, error, snapshot = snapshot.id(), "making the codings panicked");
                     continue;
                 }
             };
             let is_current = publisher.replace(&snapshot, encoded);
             allocator::give_back();
             if is_current {
-                tracing::info!(
+                tracing::info!(target: TARGET,
                     snapshot = snapshot.id(),
                     milliseconds = milliseconds(started),
                     "encoded"

@@ -7,6 +7,9 @@ use super::load::LoadError;
 use super::report::{Outcome, Report};
 use crate::snapshot::Snapshot;
 
+/// What lines of loads are found by, whichever module writes them.
+pub(super) const TARGET: &str = "janus::reload";
+
 /// Failures since the last success, so that the first success after them can say so.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
@@ -22,7 +25,7 @@ impl Failures {
             self.since.get_or_insert_with(Instant::now);
         } else if let Some(since) = self.since.take() {
             let snapshot = report.snapshot_id.as_str();
-            tracing::info!(
+            tracing::info!(target: TARGET,
                 failures = self.count,
                 seconds = since.elapsed().as_secs(),
                 snapshot,
@@ -46,7 +49,7 @@ pub(super) fn reloaded(report: &Report, before: &str, was_requested: bool, is_sp
     let snapshot = report.snapshot_id.as_str();
     let milliseconds = report.took.as_millis() as u64;
     match report.outcome {
-        Outcome::Success => tracing::info!(
+        Outcome::Success => tracing::info!(target: TARGET,
             old_snapshot = before,
             snapshot,
             items = report.items_count,
@@ -54,12 +57,14 @@ pub(super) fn reloaded(report: &Report, before: &str, was_requested: bool, is_sp
             milliseconds,
             "reloaded"
         ),
-        Outcome::Unchanged if is_spent => tracing::info!(snapshot, "nothing to reload: standard input is read once"),
-        Outcome::Unchanged if was_requested => tracing::info!(snapshot, milliseconds, "unchanged"),
-        Outcome::Unchanged => tracing::debug!(snapshot, milliseconds, "unchanged"),
+        Outcome::Unchanged if is_spent => {
+            tracing::info!(target: TARGET, snapshot, "nothing to reload: standard input is read once")
+        }
+        Outcome::Unchanged if was_requested => tracing::info!(target: TARGET, snapshot, milliseconds, "unchanged"),
+        Outcome::Unchanged => tracing::debug!(target: TARGET, snapshot, milliseconds, "unchanged"),
         Outcome::Failure => {
             let loss = report.error.as_ref().and_then(LoadError::loss);
-            tracing::error!(
+            tracing::error!(target: TARGET,
                 error = report.error.as_ref().map(LoadError::summary),
                 refused = loss.map(|loss| loss.reason.label()),
                 items_before = loss.map(|loss| loss.items_before),
@@ -75,7 +80,7 @@ pub(super) fn reloaded(report: &Report, before: &str, was_requested: bool, is_sp
 
 pub(super) fn warn_without_ids(snapshot: &Snapshot) {
     if let Some(reason) = snapshot.no_ids_reason() {
-        tracing::warn!("{reason}: /items is served, /items/{{id}} is off");
+        tracing::warn!(target: TARGET, "{reason}: /items is served, /items/{{id}} is off");
     }
 }
 

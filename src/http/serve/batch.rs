@@ -102,7 +102,7 @@ pub(super) fn answer_all(
             output.push_wire(&known.wire, known.date_at, &date);
             consumed += known.length();
             worker.levels.count(&known.answered);
-            due.push(known.answered);
+            due.push(&known.answered);
             continue;
         }
         let mut storage = storage();
@@ -133,7 +133,7 @@ pub(super) fn answer_all(
                 Reading::Refused(refused) => {
                     let refused = refusal(refused.into(), rest, &date, output);
                     worker.levels.count(&refused);
-                    due.push(refused);
+                    due.push(&refused);
                     if let Some(log) = &shared.access_log {
                         log_access(log, fields, peer, &refused, started);
                     }
@@ -155,9 +155,9 @@ pub(super) fn answer_all(
         consumed += asked.length;
         let of_this = Answered::of(asked.request.method, &reply);
         worker.levels.count(&of_this);
-        due.push(of_this);
+        due.push(&of_this);
         if let Some(traceparent) = asked.request.traceparent {
-            due.trace(of_this, traceparent);
+            due.trace(&of_this, traceparent);
         }
         let is_repeatable = is_ordinary && asked.is_plain && persistence == Persistence::ORDINARY;
         // The next one of a trace is of another.
@@ -185,7 +185,7 @@ pub(super) fn answer_all(
 pub(super) fn refuse(worker: &Worker, problem: Problem, input: &[u8], peer: Option<IpAddr>, scratch: &mut Answers) {
     let refused = refusal(problem, input, &worker.date.get(), &mut scratch.output);
     worker.levels.count(&refused);
-    scratch.due.push(refused);
+    scratch.due.push(&refused);
     if let Some(log) = &worker.shared.access_log {
         log_access(log, &[], peer, &refused, worker.clock.get());
     }

@@ -159,7 +159,7 @@ impl Called {
 
     fn end(&self, worker: &Worker) {
         let mut due = Due::default();
-        due.push(self.answered);
+        due.push(&self.answered);
         worker.record(&mut due, self.started);
         if let (Some(log), Some((head, peer))) = (&worker.shared.access_log, &self.logged) {
             let mut fields = storage();

@@ -259,7 +259,7 @@ impl<S: Socket> Http1<S> {
             next = after;
             match called {
                 Ok(called) => self.called = Some(Box::new(called)),
-                Err(refused) => answers.due.push(refused),
+                Err(refused) => answers.due.push(&refused),
             }
             slice.answered(1);
         }

@@ -26,6 +26,9 @@ pub struct HttpMetrics {
     levels: Arc<Mutex<Vec<Arc<Levels>>>>,
 }
 
+/// How many tallies a worker may have.
+const TALLIES: usize = Method::ALL.len() * ROUTES.len();
+
 /// The series of what has been answered: each is registered when it first counts.
 #[derive(Debug, Default)]
 struct Series {
@@ -35,11 +38,12 @@ struct Series {
 
 /// How many connections and requests one worker has, and what it has answered. Only that worker writes them, so each change is a load and a
 /// store; a scrape sums them over the workers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Levels {
     connections: AtomicI64,
     requests: AtomicI64,
-    tallies: [[OnceLock<Box<Tally>>; ROUTES.len()]; Method::ALL.len()],
+    /// By method, and then by route.
+    tallies: [OnceLock<Box<Tally>>; TALLIES],
 }
 
 /// Why a connection is reset in the middle of an answer.
@@ -90,9 +94,11 @@ pub struct Answered {
 /// What has been answered and counted, and is to be timed once it is sent.
 #[derive(Debug, Default)]
 pub struct Due {
-    answered: Vec<Answered>,
-    /// The last one of them that belongs to a trace, and its `Traceparent`: one of a batch is enough.
-    traced: Option<(Answered, [u8; TRACEPARENT_LENGTH])>,
+    /// Answers of one method and route that follow each other, and how many they are.
+    runs: Vec<(u16, u32)>,
+    count: usize,
+    /// The last one that belongs to a trace, and its `Traceparent`: one of a batch is enough.
+    traced: Option<(u16, [u8; TRACEPARENT_LENGTH])>,
 }
 
 /// The length of a `Traceparent` of version 00, in bytes (W3C Trace Context, section 3.2).
@@ -101,34 +107,40 @@ const TRACEPARENT_LENGTH: usize = 55;
 impl Due {
     /// Adds an answer.
     #[inline]
-    pub fn push(&mut self, answered: Answered) {
-        self.answered.push(answered);
+    pub fn push(&mut self, answered: &Answered) {
+        let kind = answered.tally();
+        self.count += 1;
+        match self.runs.last_mut() {
+            Some((last, count)) if *last == kind => *count += 1,
+            _ => self.runs.push((kind, 1)),
+        }
     }
 
     /// Takes note of the trace that an answer belongs to.
-    pub fn trace(&mut self, answered: Answered, traceparent: &[u8]) {
+    pub fn trace(&mut self, answered: &Answered, traceparent: &[u8]) {
         if let Some(&traceparent) = traceparent.first_chunk() {
-            self.traced = Some((answered, traceparent));
+            self.traced = Some((answered.tally(), traceparent));
         }
     }
 
     /// How many answers there are.
     pub fn len(&self) -> usize {
-        self.answered.len()
+        self.count
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.answered.is_empty()
-    }
-
-    /// The last one.
-    pub fn last(&self) -> Option<&Answered> {
-        self.answered.last()
+        self.count == 0
     }
 }
 
 impl Answered {
+    /// The place of its method and route among the tallies.
+    #[inline]
+    fn tally(&self) -> u16 {
+        self.method as u16 * ROUTES.len() as u16 + self.route as u16
+    }
+
     /// What the application answers to a request with this method for this route; what that is is not known
     /// yet.
     pub fn called(method: Method, route: Name) -> Self {
@@ -218,7 +230,11 @@ impl HttpMetrics {
 
     /// The levels of one worker.
     pub fn worker(self: &Arc<Self>) -> WorkerLevels {
-        let levels = Arc::new(Levels::default());
+        let levels = Arc::new(Levels {
+            connections: AtomicI64::new(0),
+            requests: AtomicI64::new(0),
+            tallies: [const { OnceLock::new() }; TALLIES],
+        });
         self.levels.lock().push(Arc::clone(&levels));
         WorkerLevels {
             metrics: Arc::clone(self),
@@ -295,7 +311,7 @@ fn collect(series: &Series, workers: &[Arc<Levels>]) {
         for route in ROUTES.map(|row| row.name) {
             let tallies = workers
                 .iter()
-                .filter_map(|worker| worker.tallies[method as usize][route as usize].get());
+                .filter_map(|worker| worker.tallies[method as usize * ROUTES.len() + route as usize].get());
             let tallies: Vec<&Tally> = tallies.map(|tally| &**tally).collect();
             if tallies.is_empty() {
                 continue;
@@ -354,21 +370,28 @@ impl WorkerLevels {
     #[inline]
     pub fn took(&self, due: &mut Due, took: Duration) {
         let ns = took.as_nanos() as u64;
-        for answered in due.answered.drain(..) {
-            self.tally(&answered).duration.record_ns(ns);
+        for (tally, count) in due.runs.drain(..) {
+            self.duration(tally).record_ns_many(ns, u64::from(count));
         }
-        if let Some((answered, traceparent)) = due.traced.take() {
-            let duration = &self.tally(&answered).duration;
+        due.count = 0;
+        if let Some((tally, traceparent)) = due.traced.take() {
+            let duration = self.duration(tally);
             duration.offer_exemplar(ns, || TraceContext::parse(&traceparent));
         }
     }
 
+    /// The durations of a tally that is there, since what is timed has been counted.
+    #[inline]
+    fn duration(&self, tally: u16) -> &Histogram {
+        let tally = self.levels.tallies[usize::from(tally)].get();
+        &tally.expect("it has been counted").duration
+    }
+
     #[inline]
     fn tally(&self, answered: &Answered) -> &Tally {
-        let (method, route) = (answered.method, answered.route);
-        self.levels.tallies[method as usize][route as usize].get_or_init(|| {
+        self.levels.tallies[usize::from(answered.tally())].get_or_init(|| {
             Box::new(Tally {
-                duration: self.metrics.duration(method, route),
+                duration: self.metrics.duration(answered.method, answered.route),
                 kinds: Default::default(),
             })
         })

@@ -416,9 +416,9 @@ impl<S: Socket> Connection<S> {
             log_access(log, self.peer, request.headers(), &answered, started.elapsed());
         }
         self.worker.levels.count(&answered);
-        self.due.push(answered);
+        self.due.push(&answered);
         if let Some(traceparent) = request.headers().get("traceparent") {
-            self.due.trace(answered, traceparent.as_bytes());
+            self.due.trace(&answered, traceparent.as_bytes());
         }
         let head = self.heads.head(reply, &self.worker.date.get());
         let is_whole = reply.body().is_empty();

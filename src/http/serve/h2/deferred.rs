@@ -114,7 +114,7 @@ impl Deferred {
         let is_whole = is_head_only || length == 0;
         worker.levels.count(&self.answered);
         let mut due = Due::default();
-        due.push(self.answered);
+        due.push(&self.answered);
         worker.record(&mut due, self.started);
         if let (Some(log), Some(fields)) = (&worker.shared.access_log, &self.logged) {
             log_access(log, asker.peer, fields, &self.answered, self.started.elapsed());
