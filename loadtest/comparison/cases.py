@@ -89,11 +89,12 @@ class Case:
             for server in servers:
                 figures = measure(self, server, site, requests[server.name], length, min(WARM_UP_SECONDS, seconds))
                 used[server.name] = figures
-            calls = {server.name: self.calls(server, site, requests[server.name], length) for server in servers}
             quota = quota_of(self.name, used, settings, say)
             if quota:
                 quota = stack.enter_context(Quota(quota))
                 quota.add(pid for server in servers for pid in server.pids)
+            # Under the quota too: how many answers share a wait depends on it.
+            calls = {server.name: self.calls(server, site, requests[server.name], length) for server in servers}
             found = {server.name: [] for server in servers}
             for number in range(settings.rounds):
                 for server in servers:

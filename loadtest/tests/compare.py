@@ -180,6 +180,12 @@ class Judging(unittest.TestCase):
         case = {"peers": {name: {"median": {"awake": awake}} for name, awake in (("janus", 0.97), ("floor", 0.6))}}
         self.assertEqual(report.not_saturated(case), ["floor"])
 
+    def test_two_workers_are_judged_only_where_they_had_work(self):
+        for awake, ratio, verdict in ((0.95, 1.95, "met"), (0.95, 1.8, "missed"), (0.6, 1.2, "not measured")):
+            workers = {"ratio": ratio, "awake_of_1": 0.99, "awake_of_2": awake}
+            judged = goals.judge({"workers": {"peers": {"janus": workers}}}, {})
+            self.assertEqual(next(goal for goal in judged if goal["goal"].startswith("Two workers"))["verdict"], verdict)
+
     def test_churn_is_met_below_nginx_and_missed_beside_it(self):
         for own, verdict in ((9.4, "met"), (9.6, "missed")):
             figures = {"janus": own, "nginx-return": 10.0, "floor": 8.0}
