@@ -21,6 +21,9 @@ use rustix::time::{ClockId, clock_gettime};
 const SMALL: usize = 16 * 1024;
 const BATCH: usize = 64;
 
+/// `Thu, 01 Jan 1970 00:00:00 GMT`
+const DATE_LENGTH: usize = 29;
+
 /// What ends a request's head.
 const HEAD_END: &[u8] = b"\r\n\r\n";
 const CLOSE: &[u8] = b"\r\nConnection: close\r\n";
@@ -53,7 +56,14 @@ impl Answers {
         let answer = std::fs::read(path)?;
         let length = answer.len();
         Ok(Self {
-            date_at: memmem::find(&answer, b"\r\ndate: ").map(|at| at + b"\r\ndate: ".len()),
+            // A date of another length is not one, and stays.
+            date_at: memmem::find(&answer, b"\r\ndate: ")
+                .map(|at| at + b"\r\ndate: ".len())
+                .filter(|at| {
+                    answer
+                        .get(at + DATE_LENGTH..)
+                        .is_some_and(|rest| rest.starts_with(b"\r\n"))
+                }),
             bytes: answer.repeat(if length < SMALL { times } else { 1 }),
             length,
         })
