@@ -7,6 +7,7 @@ mod access_log;
 mod base_path;
 mod proxy_protocol;
 mod ranges;
+mod rules;
 mod targets;
 
 use support::{Client, Response, Server};
