@@ -132,6 +132,10 @@ pub struct Span {
 }
 
 impl Span {
+    //= rfc9110#section-15.3.7.1
+    //# If a single part is being transferred, the server generating the 206 response MUST generate a Content-Range header field, describing what range of the
+    //= rfc9110#section-15.3.7
+    //# Otherwise, a sender MUST generate all of the representation header fields that would have been sent in a 200 (OK) response to the same request.
     /// Appends the header block of the 206 of this part, where that of the 200 is `ok` (RFC 9110, section 15.3.7): the same
     /// lines, but for the status, the length, and which part it is.
     ///

@@ -263,6 +263,8 @@ fn answer_resource<'a>(request: &RequestHead<'_>, resource: &'a Resource) -> Rep
     reply.coded(representation.coding())
 }
 
+//= rfc9110#section-14.2
+//# A server MUST ignore a Range header field received with a request method that is unrecognized or for which range handling is not defined.
 /// Which part of a representation is asked for: the last of the preconditions, once the others have passed. A range is one
 /// of the representation that was selected, with its coding. Only GET has ranges (RFC 9110, section 14.2).
 fn asked_of(request: &RequestHead<'_>, etag: &[u8], length: usize) -> Asked {
@@ -280,6 +282,8 @@ enum Precondition {
     NotModified,
 }
 
+//= rfc9110#section-13.2.2
+//# A recipient cache or origin server MUST evaluate the request preconditions defined by this specification in the following order:
 /// The order of RFC 9110, section 13.2.2; `If-Range` comes after.
 fn precondition(request: &RequestHead<'_>, etag: &[u8]) -> Precondition {
     if !if_match_passes(&request.if_match, etag) {

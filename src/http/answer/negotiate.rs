@@ -28,17 +28,23 @@ pub fn choose<'a>(accept_encoding: &AcceptEncoding, resource: &'a Resource) -> O
     best.or_else(|| accept_encoding.accepts_identity().then(|| resource.identity()))
 }
 
+//= rfc9110#section-13.1.1
+//# An origin server MUST use the strong comparison function when comparing entity tags for If-Match, since the client intends this precondition to
 /// Whether `If-Match` lets the request pass (RFC 9110, section 13.1.1: strong comparison).
 pub fn if_match_passes(lines: &FieldLines<'_>, etag: &[u8]) -> bool {
     lines.is_none() || lines.iter().any(|line| lists(line, etag, Comparison::Strong))
 }
 
+//= rfc9110#section-13.1.5
+//# A recipient of an If-Range header field MUST ignore the Range header field if the If-Range condition evaluates to false.
 /// Whether `If-Range` lets a range be answered (section 13.1.5: a strong tag that is the same; there are no dates to
 /// compare with).
 pub fn if_range_passes(if_range: Option<&[u8]>, etag: &[u8]) -> bool {
     if_range.is_none_or(|value| value == etag)
 }
 
+//= rfc9110#section-13.1.2
+//# A recipient MUST use the weak comparison function when comparing entity tags for If-None-Match, since weak entity tags can be used for cache
 /// Whether `If-None-Match` says that the client has this representation (section 13.1.2: weak comparison).
 pub fn if_none_match_hits(lines: &FieldLines<'_>, etag: &[u8]) -> bool {
     lines

@@ -249,6 +249,10 @@ fn make(problem: Problem) -> Made {
     let (status, code, detail) = problem.parts();
     let body = Details::new(status, code, detail, None).body();
     let head = head(status, &body);
+    //= rfc9110#section-15.5.6
+    //# The origin server MUST generate an Allow header field in a 405 response containing a list of the target resource's currently supported methods.
+    //= rfc9110#section-15.5.2
+    //# The server generating a 401 response MUST send a WWW-Authenticate header field containing at least one challenge applicable to the target resource.
     let head = match problem {
         Problem::MethodNotAllowed => head.field("allow", ALLOW),
         Problem::PostOnly => head.field("allow", ALLOW_POST),

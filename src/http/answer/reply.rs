@@ -240,6 +240,8 @@ impl<'a> Reply<'a> {
         }
     }
 
+    //= rfc9110#section-9.3.2
+    //# The HEAD method is identical to GET except that the server MUST NOT send content in the response.
     /// The body that is to be sent: empty for HEAD.
     pub fn body(&self) -> &'a [u8] {
         if self.head_only { b"" } else { self.selected() }

@@ -87,6 +87,8 @@ pub struct Head<'h, 'b> {
 }
 
 impl Head<'_, '_> {
+    //= rfc9112#section-9.3
+    //# A server MUST read the entire request message body or close the connection after sending its response; otherwise, the remaining data on a persistent
     /// Whether nothing after this request is taken for another.
     ///
     /// A body is not read, so where it ends is not known for sure; and what follows CONNECT is no HTTP.
@@ -226,6 +228,8 @@ impl<'b> Fields<'b> {
         Ok(())
     }
 
+    //= rfc9112#section-9.6
+    //# A server that receives a "close" connection option MUST initiate closure of the connection (see below) after it sends the final response to the
     /// The options of `Connection` (RFC 9110, section 7.6.1).
     fn take_options(&mut self, value: &[u8]) {
         for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
@@ -264,6 +268,12 @@ impl<'b> Fields<'b> {
         Ok(())
     }
 
+    //= rfc9112#section-6.3
+    //# the message body length cannot be determined reliably; the server MUST respond with the 400 (Bad Request) status code and then close the connection.
+    //= rfc9112#section-6.1
+    //# receives an HTTP/1.0 message containing a Transfer-Encoding header field MUST treat the message as if the framing is faulty, even if a Content-Length
+    //= rfc9112#section-3.2
+    //# A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host header field and to any request message
     /// Refuses what cannot be framed, or be meant for this server.
     fn check(self, line: &RequestLine<'_>) -> Result<Self, Refusal> {
         let is_coded = self.is_chunked || self.is_coded_otherwise;
@@ -380,6 +390,8 @@ fn split_query(target: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
+//= rfc9112#section-3.2.2
+//# A server MUST accept the absolute-form in requests even though most HTTP/1.1 clients will only send the absolute-form to a proxy.
 /// The path and the query of a target that is not ordinary (RFC 9112, section 3.2): one in absolute form, `*`, or of
 /// characters that should have been encoded. That of CONNECT names no resource: its path is empty.
 ///
@@ -462,6 +474,8 @@ const IN_TARGET: [bool; 256] = {
     table
 };
 
+//= rfc9112#section-2.2
+//# A recipient of such a bare CR MUST consider that element to be invalid or replace each bare CR with SP before processing the element or forwarding
 /// Whether every line of a whole head ends with CRLF, the empty ones before it too: the parser takes a bare LF for a line's
 /// end, and what stands in front may not (RFC 9112, section 2.2). Each line but the first begins with a field's name, and
 /// the last line is empty.

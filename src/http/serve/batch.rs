@@ -61,6 +61,10 @@ impl Answers {
     }
 }
 
+//= rfc9112#section-9.3.2
+//# of pipelined requests in parallel if they all have safe methods, but it MUST send the corresponding responses in the same order that the requests
+//= rfc9112#section-9.6
+//# The server MUST NOT process any further requests received on that connection.
 /// Answers the requests that `input` begins with, as many as `slice` has room for, and returns how much of the input they
 /// are.
 ///

@@ -21,6 +21,8 @@ pub(super) struct Closing<S> {
 }
 
 impl<S: Socket> Closing<S> {
+    //= rfc9112#section-9.6
+    //# A server that sends a "close" connection option MUST initiate closure of the connection (see below) after it sends the response containing the
     /// Says that nothing more is sent.
     pub(super) fn new(mut line: Line<S>) -> Self {
         line.socket.shut();

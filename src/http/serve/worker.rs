@@ -121,6 +121,10 @@ impl Worker {
 /// `date: Wed, 25 Nov 2026 12:00:00 GMT` and the line's end (RFC 9110, section 6.6.1).
 pub type DateLine = [u8; 37];
 
+//= rfc9110#section-6.6.1
+//# An origin server with a clock (as defined in (http.date)) MUST generate a Date header field in all 2xx (Successful), 3xx (Redirection), and 4xx
+//= rfc9110#section-5.6.7
+//# that contains one or more timestamps defined as HTTP-date, the sender MUST generate those timestamps in the IMF-fixdate format.
 /// The line of this moment.
 pub fn date_line(now: SystemTime) -> DateLine {
     let mut line = *b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
